@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from features.build import build
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.power import size_test
 from serving.loaded_model import LoadedModel
+
+HOPELESS: Final = 100
+"""Times the leads of a band so far: a difference that needs more is too small to be settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,18 @@ class BandSize:
     @property
     def sentence(self) -> str:
         """Say it in one line."""
-        rates = f"band {self.band}: {self.control.value:.1%} without, {self.treated.value:.1%} with"
+        if not (self.control.n or self.treated.n):
+            return f"band {self.band}: no lead of it has matured yet"
+        without, with_ = (
+            f"{arm.value:.1%}" if arm.n else "no lead yet" for arm in (self.control, self.treated)
+        )
+        rates = f"band {self.band}: {without} without, {with_} with"
         if self.calls is None:
             return f"{rates}: it cannot be told yet"
         if self.calls == 0:
             return f"{rates}: enough leads to settle it"
+        if self.calls > HOPELESS * (self.control.n + self.treated.n):
+            return f"{rates}: so close that no number of calls at hand settles it"
         return f"{rates}: {self.calls:,} more calls in band {self.band} settle it"
 
 

@@ -17,6 +17,7 @@ from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
 from serving.end_of_observation import say_ahead
 from serving.lead_ages import say_older
+from serving.qualify.engine import refuse_unknown_facts
 from serving.session import Session
 from training.audit import AuditReport, html
 from training.audit.column_table import ColumnTable, column_table
@@ -189,6 +190,7 @@ def check_project(
 ) -> CheckResult:
     """Judge what was read as `train` does, and look at the dates, also beside the clock (`now`)."""
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
+    refuse_unknown_facts(tables, project)
     reviews = tuple(undeclared_columns(project, session.frames))
     judgement = judge(
         project,

@@ -19,6 +19,7 @@ from data.reading.sources import from_frame
 from data.reading.values import moment, texts
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from models.note import Note
 from serving.band_sizes import BandSize, size_bands
 from serving.contamination import Contamination, count_contamination
 from serving.figures.experiment import (
@@ -36,6 +37,8 @@ from training.state import StatePaths
 
 RISE_WORTH_SEEING: Final = 0.25
 """The relative rise of the control's rate that a test should be able to show."""
+FEW_CONVERSIONS: Final = 20
+"""With fewer an arm's range is only rough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class ExperimentResult:
     warnings: tuple[str, ...]
     contamination: Contamination | None = None
     bands: tuple[BandSize, ...] = ()
+    weeks: float | None = None  # since it began; None without dates
 
 
 def assign_leads(tables: Tables, project: Project) -> pd.DataFrame:
@@ -146,7 +150,8 @@ def analyse_experiment(
     varies = 0 < base < target
     effect = _design_effect(comparisons)
     kept = _contamination(tables, project, state, arm, rows)
-    warnings = _warn(project, arm[rows], comparisons, units_of(tables, project)[rows])
+    units = units_of(tables, project)[rows]
+    warnings = _warn(project, arm[rows], comparisons, units, control)
     warnings += job.notes.lines
     if kept is not None and kept.sentence is not None:
         warnings.append(kept.sentence)
@@ -165,6 +170,7 @@ def analyse_experiment(
         tuple(warnings),
         kept,
         _bands(tables, model, np.flatnonzero(mature), arm, outcome, entered, control, start),
+        None if start is None else (outcomes.observed_until - start) / (7 * DAY),
     )
 
 
@@ -319,6 +325,7 @@ def _warn(
     arm: NDArray[np.object_],
     comparisons: Mapping[str, ArmComparison],
     units: NDArray[np.object_],
+    control: str,
 ) -> list[str]:
     """List reasons to doubt the figures."""
     from scipy import stats
@@ -343,6 +350,16 @@ def _warn(
                 f"the arms do not have the sizes planned (p = {p:.1g}): find out where leads "
                 "were lost before believing the difference"
             )
-    if any(min(a.control.hits, a.treated.hits) < 20 for a in comparisons.values()):
-        warnings.append("an arm has fewer than 20 conversions: the range is only rough")
+    hits = {name: each.treated.hits for name, each in comparisons.items()}
+    for each in comparisons.values():
+        hits[control] = each.control.hits
+    few = [name for name, n in hits.items() if n < FEW_CONVERSIONS]
+    warnings += [
+        Note(
+            "the arm {arm} has fewer than {few} conversions: its range is only rough",
+            arm=name,
+            few=FEW_CONVERSIONS,
+        )
+        for name in few
+    ]
     return warnings

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from data.asof import exists
 from data.clock import iso, show
@@ -15,7 +15,6 @@ from data.errors import GateError, InputError
 from data.labels import is_open
 from data.reading.read_tables import CrmData
 from data.tables import Outcomes, Snapshots, Tables
-from features.templates import TEMPLATES
 from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
@@ -46,12 +45,12 @@ from serving.score_changes import (
     Moment,
     changes_since,
     changes_since_run,
-    line_reason,
-    lines_to_show,
     newest_run_before,
 )
 from serving.session import Session
-from serving.worklist.language import words_in, words_of
+from serving.worklist.change_lines import KINDS, ChangeLines
+from serving.worklist.language import Labels, Words, words_in, words_of
+from serving.worklist.view_parts import ShownChangeLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +297,13 @@ def explain_lead(
         earlier=earlier,
         change_lines=()
         if earlier is None or earlier.change is None
-        else word_change(earlier.change, model, frame, speech),
+        else word_change(
+            ChangeLines(model, tables, session.project.report.acts, earlier.at, as_of).of(
+                earlier.change, row, frame.iloc[0].get
+            ),
+            words,
+            session.project.report.words,
+        ),
         subject=subject,
         speech=speech,
         rule_updated_by=model.card.rule_updated_by,
@@ -317,20 +322,21 @@ def _earlier(session: Session, moment: Moment, lead_id: str, since: int) -> Earl
 
 
 def word_change(
-    change: Change, model: LoadedModel, frame: pd.DataFrame, speech: Speech
+    lines: Sequence[ShownChangeLine], words: Words, labels: Labels
 ) -> tuple[tuple[str, int], ...]:
-    """Word the lines of a change, each with its reason and its cause; points add up.
+    """Word the lines of a change as pages do, each with its cause behind it; points add up."""
+    said: dict[str, int] = {}
+    for line in lines:
+        cause = words.message(REST if line.kind == "rest" else CHANGES[_CAUSES[line.kind]])
+        if line.together:
+            cause = words.message(TOGETHER).format(what=cause)
+        text = capital(cause)
+        if line.aged is not None:
+            text = f"{capital(words.phrase(line.aged, labels).striptags())} ({cause})"
+        elif line.reason is not None:
+            text = f"{words.reason(line.reason, labels).striptags()} ({cause})"
+        said[text] = said.get(text, 0) + line.points
+    return tuple(said.items())
 
-    A field that never changes moves a score where the model reads it together with what did.
-    """
-    points: dict[str, int] = {}
-    for line in lines_to_show(change):
-        cause = speech.message(CHANGES[line.kind])
-        reason = line_reason(line, model, frame.iloc[0].get)
-        if reason is not None and line.kind == "event" and not TEMPLATES[reason.template].of_events:
-            cause = speech.message(TOGETHER).format(what=cause)
-        text = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
-        points[text] = points.get(text, 0) + line.points
-    if change.rest_points:
-        points[speech.message(REST)] = change.rest_points
-    return tuple(points.items())
+
+_CAUSES: Final = {shown: kind for kind, shown in KINDS.items()}

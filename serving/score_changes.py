@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,6 @@ from models.explain.reason_rules import ReasonRules, reason_params, seen_in_trai
 from serving.loaded_model import LoadedModel
 
 FEATURES = "features.parquet"
-LEAST_AGED: Final = 2
-"""Points by which time must have moved a factor to be named by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +144,9 @@ def scores_since_run(
 
 
 def lines_to_show(change: Change) -> list[ScoreChangeLine]:
-    """Keep events, edits and what time clearly moved by factor; sum the rest up, largest first."""
-    by_factor = [
-        line
-        for line in change.lines
-        if line.kind in ("event", "edit")
-        or (line.kind == "time" and abs(line.points) >= LEAST_AGED)
-    ]
-    whole, rest = [], [line for line in change.lines if line not in by_factor]
+    """Keep events and edits by factor, sum up other kinds, largest first; time is said apart."""
+    by_factor = [line for line in change.lines if line.kind in ("event", "edit")]
+    whole, rest = [], [x for x in change.lines if x.kind not in ("event", "edit", "time")]
     for kind in dict.fromkeys(line.kind for line in rest):
         of_kind = [line for line in rest if line.kind == kind]
         exact, points = sum(line.exact for line in of_kind), sum(line.points for line in of_kind)
@@ -165,17 +158,14 @@ def lines_to_show(change: Change) -> list[ScoreChangeLine]:
 def line_reason(
     line: ScoreChangeLine, model: LoadedModel, value_of: Callable[[str], Any]
 ) -> ScoreReason | None:
-    """Say what events, edits or time left behind, by the feature that did most of it.
+    """Say what events or edits left behind, by the feature that did most of it.
 
     `value_of` gives today's value of a feature. None for the other kinds, where today's model does
-    not have that feature or has not seen its value, where it is sensitive or identity-like, and of
-    time where the feature counts no events: a field does not grow old.
+    not have that feature or has not seen its value, and where it is sensitive or identity-like.
     """
     described = {feature.name: feature for feature in model.scorer.features}
     feature = described.get(line.feature)
-    if line.kind not in ("event", "edit", "time") or feature is None:
-        return None
-    if line.kind == "time" and not TEMPLATES[feature.template].of_events:
+    if line.kind not in ("event", "edit") or feature is None:
         return None
     if ReasonRules.of(model.scorer).hides(feature):
         return None

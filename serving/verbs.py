@@ -25,6 +25,7 @@ from serving.loaded_model import LoadedModel, load_model
 from serving.lost_inputs import refuse_lost_columns
 from serving.newest_scores import read_bands
 from serving.night_guard import guard_night
+from serving.qualify.engine import refuse_unknown_facts
 from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.score_changes import FEATURES
@@ -80,6 +81,7 @@ def learn(
 
     `memory` is the budget in bytes; None takes the project file's.
     """
+    refuse_unknown_facts(reading.tables, session.project)
     scorer = None if champion is None else load_artifact(champion.folder)
     card = None if scorer is None or is_stand_in(scorer.meta) else scorer.card
     return train(

@@ -169,6 +169,7 @@ def _model_pages(session: Session, model: LoadedModel, scored: ScoringRun) -> di
             drivers=drivers,
             labels=session.project.report.words,
             language=language,
+            zone=session.project.project.timezone,
         )
         for language in languages_known()
     }

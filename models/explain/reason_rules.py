@@ -54,10 +54,22 @@ def reason_params(
     return {**params, "value": value}
 
 
-def is_changeable(feature: FeatureColumn, allowed: Collection[str]) -> bool:
-    """Say whether sales can change it: what sales does itself, and what it can bring about."""
+def is_changeable(
+    feature: FeatureColumn,
+    allowed: Collection[str],
+    *,
+    value: str | float | None = None,
+    points: int = 0,
+) -> bool:
+    """Say whether sales can change it: what sales does itself, and what it can bring about.
+
+    Acts that were done and stand against the lead are no such thing: the advice would be to stop.
+    """
     names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
     row = TEMPLATES.get(feature.template)
+    counts = row is not None and row.effect == "one more"
+    if counts and points < 0 and isinstance(value, float) and value > 0:
+        return False
     return bool(row and row.by_sales) or not names.isdisjoint(allowed)
 
 

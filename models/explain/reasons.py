@@ -146,7 +146,7 @@ def _reason(table: ReasonTable, row: int, factor: int, feature: int, read: Read)
         exact=float(table.points.exact[row, factor]),
         template=described.template,
         params=params,
-        changeable=is_changeable(described, table.rules.changeable),
+        changeable=is_changeable(described, table.rules.changeable, value=value, points=points),
         fact=fact if fact and fact.backs(points) else None,
     )
 

@@ -22,6 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from data.clock import iso
 from data.durations import SECOND
 from data.errors import InputError
 from data.schema import Project
@@ -270,6 +271,7 @@ class PageRoutes:
                     (newest, made_at(self.state.pages, newest)),
                     here,
                     self.authenticator.section.sign_in != "proxy",
+                    iso(at),
                     lambda lead_id: self._card_address(viewer, lead_id),
                 ),
             )

@@ -18,10 +18,12 @@ from data.errors import InputError
 from data.rules.expressions import Expression, parse
 from data.schema import Project
 from data.tables import Snapshots, Tables
+from features.build import build
+from features.catalogue import make_catalogue
 from features.frame import FeatureFrame
 from serving.qualify.criterion_words import word_criterion
 from serving.qualify.result import Criteria, Qualification, StageWords
-from serving.qualify.rule_facts import PAST, SCORED, RuleFacts
+from serving.qualify.rule_facts import PAST, SCORED, RuleFacts, with_types_counted
 from serving.qualify.taken_out import take_out
 
 
@@ -129,6 +131,21 @@ def qualify(
         stage_answers=answers,
         criteria=describe_rules(rules),
     )
+
+
+def refuse_unknown_facts(tables: Tables, project: Project) -> None:
+    """Refuse rules that scoring would refuse, before a model is trained: they judge no lead here.
+
+    InputError where a rule names no fact.
+    """
+    rules = compile_rules(project)
+    if not rules.names():
+        return
+    counted = with_types_counted(tables, project, rules.names())
+    nobody = Snapshots(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    features = build(counted, nobody, make_catalogue(counted, project))
+    scored = pd.DataFrame({name: np.zeros(0) for name in SCORED}).astype({"band": str})
+    qualify(counted, nobody, project, features=features, scored=scored, rules=rules)
 
 
 def stages_from(rules: QualificationRules, facts: LaidOutFacts, n: int) -> NDArray[np.object_]:

@@ -41,7 +41,7 @@ class Digest:
 
     def text(self) -> str:
         """Write the mail for readers that show text alone."""
-        lines = [f"{self.owner},", "", self.title.striptags(), ""]
+        lines = [*([f"{self.owner},", ""] if self.owner else []), self.title.striptags(), ""]
         for row in self.rows:
             lines.append(f"{row.score:>3} {row.band or ' '}  {row.who}")
             lines += [f"       {words.striptags()}" for words in (row.sentence, row.step) if words]
@@ -58,11 +58,12 @@ class Digest:
         )
         page = Markup(
             '<!doctype html><html lang="{}" dir="{}"><head><meta charset="utf-8"><title>{}'
-            "</title></head><body><p>{},</p><p>{}</p>"
+            "</title></head><body>{}<p>{}</p>"
             '<table cellpadding="6">{}</table></body></html>'
         )
         title = self.title.striptags()
-        return str(page.format(self.language, self.direction, title, self.owner, self.title, rows))
+        greeting = Markup("<p>{},</p>").format(self.owner) if self.owner else Markup("")
+        return str(page.format(self.language, self.direction, title, greeting, self.title, rows))
 
     def _link(self, row: DigestRow) -> Markup:
         if row.link is None:

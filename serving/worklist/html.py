@@ -22,7 +22,7 @@ from serving.worklist.page_files import (
     shared_environment,
 )
 from serving.worklist.page_names import PageNames, rule_sentence
-from serving.worklist.proof_words import experiment_sentence, proof_sentences
+from serving.worklist.proof_words import badges, experiment_sentence, proof_sentences
 from serving.worklist.ranking import in_lane, list_rows
 from serving.worklist.safe_text import for_script, isolated, shown, slug
 from serving.worklist.view import ReportView, Unlisted
@@ -118,6 +118,7 @@ class ReportPage:
             "tops": [row for row in self.rows if not row.lead.off_list][:PRINTED],
             "ruled": [lead for lead in self.view.leads if lead.rule],
             "unlisted": self.view.unlisted or Unlisted(0),
+            "now": self.view.about.as_of,
             "current": "",
             "lanes": self._lanes(),
             "facets": self._facets(),
@@ -168,6 +169,7 @@ class ReportPage:
             "pct": w.percent,
             "signed": w.signed,
             "signed_pct": self._signed_percent,
+            "signed_points": self._signed_points,
             "date": w.date,
             "time": w.time,
             "money": lambda amount: w.money(amount, about.currency),
@@ -204,6 +206,12 @@ class ReportPage:
         plus = "\u200e+" if self.words.mirrored else "+"
         sign = plus if share > 0 else ""
         return Markup("{}{}").format(sign, self.words.percent(share, 1))
+
+    def _signed_points(self, difference: float) -> Markup:
+        """Write a difference of two rates in percentage points."""
+        plus = "\u200e+" if self.words.mirrored else "+"
+        number = self.words.number(100 * difference, 1)
+        return Markup("{}{}").format(plus if difference > 0 else "", number)
 
     @cached_property
     def _bands(self) -> list[str]:
@@ -276,8 +284,7 @@ class ReportPage:
         trust = self.view.trust
         if trust is None:
             return None
-        off = trust.verdict == "unproven" and not all(band.kept for band in trust.bands)
-        return self.names.badges()["off" if off else trust.verdict]
+        return badges(self.words)[trust.case]
 
     def _change_groups(self) -> list[tuple[str, Markup, Markup, list[Mover]]]:
         """Group the movers by cause; those that crossed into another band come first."""

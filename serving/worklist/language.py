@@ -294,7 +294,7 @@ class Words:
             format=self.locale.currency_formats["standard"].pattern.replace("0.00", "0"),
             numbering_system="default",
         )
-        return self.digits(str(escape(text)))
+        return self._isolated_amount(text)
 
     def cents(self, amount: float, currency: str) -> Markup:
         """Write an amount to the cent in its currency."""
@@ -305,7 +305,12 @@ class Words:
             currency_digits=False,
             numbering_system="default",
         )
-        return self.digits(str(escape(text)))
+        return self._isolated_amount(text)
+
+    def _isolated_amount(self, text: str) -> Markup:
+        """Isolate an amount: two side by side in a text from right to left would change places."""
+        amount = f"\u2066{text}\u2069" if self.mirrored else text
+        return self.digits(str(escape(amount)))
 
     def date(self, at: str, style: str = "medium") -> Markup:
         """Write the day of an ISO timestamp: "medium", or "short" without the year."""

@@ -87,6 +87,7 @@ addEventListener("DOMContentLoaded", function () {
         if (!pair[0]) { return; }
         if (pair[1].undo) { offer(pair[1].undo, form, pair[1].undo_words); }
         var row = form.closest("tr, [data-row]");
+        if (!row) { refresh(); }
         if (row && pair[1].off) {
           var next = row.nextElementSibling || row.previousElementSibling;
           row.remove();
@@ -99,6 +100,21 @@ addEventListener("DOMContentLoaded", function () {
         form.submit();
       });
   });
+  /* what the page says of the lead, in place of what it said before the answer */
+  function refresh() {
+    fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html" } })
+      .then(function (answer) { return answer.ok ? answer.text() : Promise.reject(answer.status); })
+      .then(function (html) {
+        var page = new DOMParser().parseFromString(html, "text/html");
+        ["lead", "answer"].forEach(function (id) {
+          var now = page.getElementById(id);
+          if ($(id) && now) { $(id).replaceWith(document.adoptNode(now)); }
+        });
+        var first = $("answer") && $("answer").querySelector("button");
+        if (first && document.activeElement === document.body) { first.focus(); }
+      })
+      .catch(function () {});
+  }
   function offer(number, form, words) {
     var undo = document.createElement("form"), button = document.createElement("button");
     undo.method = "post"; undo.action = "/answers"; undo.className = "quick";

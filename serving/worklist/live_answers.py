@@ -7,23 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from data.clock import DAY
+from data.clock import DAY, iso
 from data.errors import InputError
 from serving.answers.answer_store import (
+    NEEDS_NO_REASON,
     UNDO_WITHIN,
     RepAnswer,
+    in_force,
     list_answers,
     mark_of_answers,
     store_answer,
     undo_answer,
 )
 from serving.answers.standing import changed_since
-from serving.answers.verdicts import TAKES_OFF, RepVerdict
+from serving.answers.verdicts import TAKES_OFF, VERDICTS, RepVerdict
 from serving.people.viewer import Viewer
 from serving.worklist.language import words_of
 from serving.worklist.pages.lead_pages import shown_standing
-from serving.worklist.scoped_pages import AnsweredSince
+from serving.worklist.scoped_rows import AnsweredSince
 from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_parts import Feedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,16 @@ class LiveAnswers:
 
     def since(self, run_made_at: int, at: int) -> AnsweredSince:
         """Say which leads answers took off the list since a run was made, and which came back."""
-        changed = changed_since(self._read(run_made_at), run_made_at, at)
+        answers = self._read(run_made_at)
+        changed = changed_since(answers, run_made_at, at)
+        said: dict[str, tuple[Feedback, ...]] = {}
+        for each in in_force(answers, at):
+            if each.given_at > run_made_at:
+                said[each.lead_id] = (_shown(each, at), *said.get(each.lead_id, ()))
         return AnsweredSince(
             {lead: shown_standing(s) for lead, s in changed.items() if s is not None},
             frozenset(lead for lead, standing in changed.items() if standing is None),
+            said,
         )
 
     def give(
@@ -64,13 +73,18 @@ class LiveAnswers:
         if verdict == "undo":
             self._undo(lead, fields.get("number", ""), viewer, at)
             return GivenAnswer(words.message("The answer is taken back."), None, False)
+        because = fields.get("because", "")
+        if verdict in VERDICTS and verdict not in NEEDS_NO_REASON and not because.strip():
+            raise InputError(
+                words.message("The answer gives no reason: say why, in your own words.")
+            )
         until = at + _days(fields.get("days", "")) * DAY if verdict == "snooze" else None
         number = store_answer(
             self.file,
             RepAnswer(
                 lead.lead_id,
                 cast("RepVerdict", verdict),
-                fields.get("because", ""),
+                because,
                 viewer.name,
                 at,
                 lead.score,
@@ -108,6 +122,20 @@ class LiveAnswers:
             kept = mark, list_answers(self.file, answered_after=run_made_at)
             self._kept = kept
         return kept[1]
+
+
+def _shown(answer: RepAnswer, at: int) -> Feedback:
+    """Show an answer beside the score; one in words has its number while it may be taken back."""
+    in_words = answer.verdict not in (*TAKES_OFF, "reopen")
+    number = answer.number if in_words and at - answer.given_at <= UNDO_WITHIN else 0
+    return Feedback(
+        iso(answer.given_at),
+        answer.verdict,
+        answer.reason,
+        answer.author,
+        answer.score,
+        number=number,
+    )
 
 
 def _days(text: str) -> int:

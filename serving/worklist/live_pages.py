@@ -95,6 +95,7 @@ class Visit:
     newest: tuple[str, int]  # the run that a page opened now would show, and when it was made
     here: str = "/today"  # where an answer goes back to
     signs_out: bool = True  # False where a proxy signs people in
+    now: str = ""  # ISO 8601 UTC
     card: Callable[[str], str | None] = lambda _: None  # a lead's card, for a frame in the CRM
 
 
@@ -111,7 +112,7 @@ class LivePage:
         state, pages = self.state, self.pages
         start = PAGE * (state.page - 1)
         leads, total = pages.rows(state.choice, start, PAGE)
-        week = pages.week()
+        week = pages.week(state.choice)
         calls = min(state.calls or week.capacity, week.plan[-1].calls if week.plan else FURTHEST)
         beyond = pages.beyond(state.choice, calls, leads) if week.plan else frozenset()
         plain = state.page == 1 and not state.choice.values and not state.choice.words
@@ -218,6 +219,7 @@ class LivePage:
             here=self.visit.here,
             signs_out=self.visit.signs_out,
             open_leads=self.pages.count(),
+            now=self.visit.now or self.pages.about.as_of,
             newer=self.visit.newest[0] != self.pages.about.run_id,
             newest_says=newest_says(self.words, self.visit.newest[1]),
             **values,

@@ -28,7 +28,7 @@ from serving.worklist.driver_words import (
     value_name,
     why_it_won,
 )
-from serving.worklist.language import Labels, Words, words_of
+from serving.worklist.language import Labels, Words, words_in, words_of
 from serving.worklist.page_files import make_environment, read_minified, security_policy
 from serving.worklist.page_names import curve_names, rule_sentence
 from serving.worklist.safe_text import isolated
@@ -60,12 +60,14 @@ def render_model_page(
     drivers: ModelDrivers | None = None,
     labels: Labels = MappingProxyType({}),
     language: str = "en",
+    zone: str = "UTC",
 ) -> str:
     """Render the page in a language; sections without rows are left out.
 
-    `drivers` are what moves the scores of a run; `labels` the company's own words.
+    `drivers` are what moves the scores of a run; `labels` the company's own words; times are
+    written in the `zone` of the project.
     """
-    words, style = words_of(language), read_minified("style.css")
+    words, style = words_in(words_of(language), zone), read_minified("style.css")
     curves = gains_curves(card)
     environment = make_environment()
     environment.globals.update(
@@ -83,6 +85,7 @@ def render_model_page(
         css=Markup(style),  # our own file
         csp=Markup(security_policy(style, "")),  # fixed text and hashes
         facts=_facts(card, words),
+        figures=_rows_and_skill(card, words),
         notes=[words.note(note) for note in card.notes],
         sections=[section for section in _sections(card, audit, words) if section.rows],
         reliability=charts.reliability_curve(reliability_points(card), words),
@@ -162,17 +165,26 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
     since = [(t("Trained on data until"), words.time(until))] if card.has_clock else []
     n = card.rule_updated_by
     said = [] if n is None else [(t("What scores"), rule_sentence(n, words))]
-    gain, name = card.figure("skill"), t("Less surprise than always saying the average")
-    skill = [] if gain is None else [(name, words.percent(gain["value"]))]
+    order = card.figure("auc") if card.ranks else None
+    ranks = t("Of two leads, it ranks the better one first")
     return [
         *said,
         *since,
-        (t("Training rows"), number(card.train_rows)),
         (t("Learned from"), counted(card.train_leads, card.train_leads_converted)),
-        (t("Test rows"), number(card.test_rows)),
         (t("Tested on"), counted(card.test_leads, card.test_leads_converted)),
         (t("Horizon, days"), number(card.horizon_days, 1)),
-        *skill,
+        *([] if order is None else [(ranks, words.percent(order["value"]))]),
+    ]
+
+
+def _rows_and_skill(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
+    """Give the figures of the training that a data scientist asks for first."""
+    t, number, gain = words.t, words.number, card.figure("skill")
+    name = t("Less surprise than always saying the average")
+    return [
+        (t("Training rows"), number(card.train_rows)),
+        (t("Test rows"), number(card.test_rows)),
+        *([] if gain is None else [(name, words.percent(gain["value"]))]),
     ]
 
 

@@ -68,7 +68,7 @@ def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, 
     capacity = week.capacity
     if week.per_owner is not None:
         capacity = week.per_owner * max(len(open_leads), 1)
-    shock = _shock(week)
+    shock = shock_of(week)
     called, left = leads[:capacity], leads[capacity:]
     scores = [lead.score for lead in called if lead.score is not None]
     cut = scores[-1] if scores else None
@@ -103,7 +103,7 @@ def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, 
     )
 
 
-def _shock(week: WeekPage) -> Shock:
+def shock_of(week: WeekPage) -> Shock:
     """Read how far leads move together; without past forecasts the range is wide."""
     if not week.shock:
         none = np.zeros(0)

@@ -93,18 +93,6 @@ class PageNames:
             "new": attr("not enough history"),
         }
 
-    def badges(self) -> dict[str, Markup]:
-        """Say in a few words how far scores can be trusted."""
-        t = self.words.t
-        return {
-            "trust": t("Ranking reliable, percentages verified"),
-            "care": t("Ranking reliable, some percentages were off"),
-            "unproven": t("Too few outcomes yet to verify the percentages"),
-            "off": t("Some percentages were off"),
-            "rules": t("Scored by rules"),
-            "base": t("Not learned"),
-        }
-
     def causes(self) -> dict[str, tuple[Markup, Markup]]:
         """Name what moves scores, and say what it is."""
         t = self.words.t
@@ -154,7 +142,7 @@ class PageNames:
                 "snooze": t("snoozed"),
                 "reopen": t("back on the list"),
                 "undo": t("taken back"),
-                "disqualify": t("take it out"),
+                "disqualify": t("disqualified"),
                 "note": t("note"),
             },
             "claims": {
@@ -178,7 +166,25 @@ class PageNames:
             "verdicts": {
                 "trust": t("Yes: its promises came true on leads that it had never seen."),
                 "mostly": t("Yes: most of its promises came true on leads that it had never seen."),
-                "care": t("With care: it orders leads well, but some promises were off."),
+                "care": t(
+                    "With care: it orders leads well, but some bands promised too much or too "
+                    "little."
+                ),
+                "flat": t(
+                    "Its order, yes. Its percentages are too cautious: the best leads convert more "
+                    "often than promised, the weakest less often."
+                ),
+                "steep": t(
+                    "Its order, yes. Its percentages are too bold: the best leads convert less "
+                    "often than promised, the weakest more often."
+                ),
+                "low": t(
+                    "Its order, yes. Its percentages are too low: more leads convert than promised."
+                ),
+                "high": t(
+                    "Its order, yes. Its percentages are too high: fewer leads convert than "
+                    "promised."
+                ),
                 "base": t(BASE_RATE),
                 "off": t("Not its percentages: some bands promised too much or too little."),
                 "ordered off": t(

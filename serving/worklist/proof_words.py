@@ -8,7 +8,13 @@ from markupsafe import Markup
 
 from serving.worklist.language import Words
 from serving.worklist.view import ReportView
-from serving.worklist.view_figures import ArmRow, BandRow, ExperimentPage, ForecastPage
+from serving.worklist.view_figures import (
+    ArmRow,
+    BandRow,
+    ExperimentPage,
+    ForecastPage,
+    TrustCase,
+)
 
 FEWEST_FORECASTS = 3
 
@@ -17,13 +23,36 @@ def proof_sentences(view: ReportView, words: Words) -> list[Markup]:
     """Say whether bands kept their promise, and how results run against the forecast.
 
     Where outcomes are too few to tell, which the page says next, no band is said to have kept it;
-    those that did not are named all the same.
+    those that did not are named all the same. Nor where all scores together show that percentages
+    are off: a band of few scores keeps its promise easily.
     """
     trust = view.trust
     settled = trust is not None and trust.verdict not in ("unproven", "base")
     bands = _bands(trust.bands, words, settled=settled) if trust is not None else None
+    if trust is not None and trust.doubt is not None and all(row.kept for row in trust.bands):
+        bands = Markup("{}.").format(badges(words)[trust.case])
     results = _results(view.forecast, words) if view.forecast else None
     return [sentence for sentence in (bands, results) if sentence is not None]
+
+
+def badges(words: Words) -> dict[TrustCase, Markup]:
+    """Say in a few words how far scores can be trusted, for each case."""
+    t = words.t
+    return {
+        "trust": t("Ranking reliable, percentages verified"),
+        "mostly": t("Ranking reliable, most percentages verified"),
+        "care": t("Ranking reliable, some percentages were off"),
+        "flat": t("Ranking reliable, percentages too cautious"),
+        "steep": t("Ranking reliable, percentages too bold"),
+        "low": t("Ranking reliable, percentages too low"),
+        "high": t("Ranking reliable, percentages too high"),
+        "unproven": t("Too few outcomes yet to verify the percentages"),
+        "ordered": t("Too few outcomes yet to verify the percentages"),
+        "ordered off": t("Some percentages were off"),
+        "off": t("Some percentages were off"),
+        "rules": t("Scored by rules"),
+        "base": t("Not learned"),
+    }
 
 
 def experiment_sentence(trial: ExperimentPage | None, words: Words) -> Markup | None:

@@ -10,34 +10,26 @@ of its company), they become a number.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
 
 from serving.people.viewer import Viewer
-from serving.worklist.list_query import FILTERS, ListChoice, list_query
-from serving.worklist.own_week import OwnLead, PlannedWeeks, own_week
+from serving.worklist.list_query import FILTERS, ListChoice
+from serving.worklist.own_week import PlannedWeeks
+from serving.worklist.scoped_rows import AnsweredSince
+from serving.worklist.scoped_week import ScopedWeek
 from serving.worklist.stored_pages import unpacked
-from serving.worklist.view import About, Unlisted
+from serving.worklist.view import Unlisted
 from serving.worklist.view_figures import ForecastPage, ValuePage
 from serving.worklist.view_lead import LeadDetail, ReportLead
-from serving.worklist.view_parts import ShownStanding
-from serving.worklist.view_week import MOST_MOVERS, MissedFollowUp, Mover, MoversPage, WeekPage
+from serving.worklist.view_week import MOST_MOVERS, Mover, MoversPage
 
 T = TypeVar("T")
 LATEST_FIRST: Final = ("answer", "back")
 """Lanes that begin with what happened last; the others with the best chance."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredSince:
-    """What answers changed since the run: leads that are off the list now, and back on it."""
-
-    off: Mapping[str, ShownStanding] = field(default_factory=dict)
-    back: Collection[str] = ()
 
 
 def scoped(
@@ -55,29 +47,8 @@ def scoped(
     return ScopedPages(connection, viewer.owners, answered(made_at), weeks or PlannedWeeks())
 
 
-class ScopedPages:
+class ScopedPages(ScopedWeek):
     """The pages of one run for one viewer; made by `scoped`."""
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        owners: frozenset[str] | None,
-        answered: AnsweredSince,
-        weeks: PlannedWeeks,
-    ) -> None:
-        self.connection, self.owners, self.answered = connection, owners, answered
-        self._weeks = weeks
-        self.about = self._company(About)
-        self._given: dict[str, object] = {
-            "owners": json.dumps(sorted(owners or ())),
-            "off": self._places(answered.off),
-            "back": self._places(answered.back),
-        }
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether all leads may be seen."""
-        return self.owners is None
 
     def company(self, page: type[T]) -> T | None:
         """Read a page about the whole company; None where the run has none."""
@@ -120,16 +91,6 @@ class ScopedPages:
             {"first": first[0][0], "ids": ids},
         )
         return frozenset(row[0] for row in rows)
-
-    def cut_off(self, calls: int) -> int | None:
-        """Give the score of the last of so many calls, best first; None where none is shown."""
-        whole, order, given = self._chosen(ListChoice())
-        rows = self._all(
-            f"select score from (select score, {order} {whole} order by {order} limit :calls)"
-            " where score is not null order by place desc limit 1",
-            {**given, "calls": calls},
-        )
-        return rows[0][0] if rows else None
 
     def beside(self, choice: ListChoice, lead_id: str) -> tuple[str | None, str | None]:
         """Name the leads before and after a lead in the list; None at its ends.
@@ -240,58 +201,6 @@ class ScopedPages:
         """Count the open leads that the viewer sees."""
         return int(self._all(f"select count(*) from leads where {self._seen}")[0][0])
 
-    def week(self) -> WeekPage:
-        """Read whom to call: of the company as it was planned, of an owner from his own leads."""
-        week = self._company(WeekPage)
-        if self.whole:
-            return self._planned(week)
-        return self._weeks.get(self._hangs_on(), lambda: self._own(week))
-
-    def _hangs_on(self) -> Hashable:
-        """Name all that the viewer's own week hangs on: the file as it stands, own leads' answers.
-
-        A file that `forget` has written to is another one.
-        """
-        (file,) = (row[2] for row in self._all("pragma database_list"))
-        stood = os.stat(file)
-        answered = {
-            name: tuple(
-                row[0]
-                for row in self._all(
-                    f"select lead_id from leads where place in"
-                    f" (select value from json_each(:{name})) and {self._seen} order by place"
-                )
-            )
-            for name in ("off", "back")
-        }
-        return (file, stood.st_ino, stood.st_mtime_ns, self.owners, *answered.values())
-
-    def _planned(self, week: WeekPage) -> WeekPage:
-        called = self._all(
-            f"select lead_id from leads where called is not null and {self._open} order by called"
-        )
-        missed = self._all(
-            "select lead_id, quiet_days, last_touch_at is not null from leads where missed and"
-            f" {self._open} order by score desc, place"
-        )
-        return replace(
-            week,
-            calls=tuple(row[0] for row in called),
-            missed=tuple(MissedFollowUp(*row) for row in missed),
-        )
-
-    def _own(self, week: WeekPage) -> WeekPage:
-        """Plan the calls among the viewer's own leads; nothing in it comes from other leads."""
-        rows = self._all(
-            "select lead_id, owner, probability, counted, score, quiet_days,"
-            " last_touch_at is not null"
-            f" from leads where rule is null and {self._seen} and {self._open} order by place"
-        )
-        counts = self._all(
-            f"select owner, count(*) from leads where {self._seen} group by owner order by owner"
-        )
-        return own_week(week, [OwnLead(*row) for row in rows], dict(counts))
-
     def _for_viewer(self, lead: ReportLead) -> ReportLead:
         """Count what a lead says of others whom the viewer does not see, and say no more.
 
@@ -303,6 +212,11 @@ class ScopedPages:
         elif lead.lead_id in self.answered.back:
             standing = None
         lead = replace(lead, standing=standing)
+        said = self.answered.said.get(lead.lead_id)
+        if said and lead.detail is not None:
+            said = tuple(replace(x, score=None) for x in said) if lead.withheld else said
+            detail = replace(lead.detail, feedback=(*said, *lead.detail.feedback))
+            lead = replace(lead, detail=detail)
         if self.owners is None:
             return lead
         known = tuple(each for each in lead.colleagues if each.owner in self.owners)
@@ -320,49 +234,10 @@ class ScopedPages:
         row = self.connection.execute("select line from bodies where place = ?", (place,))
         return self._for_viewer(unpacked(row.fetchone()[0], ReportLead))
 
-    def _chosen(self, choice: ListChoice) -> tuple[str, str, dict[str, object]]:
-        return list_query(choice, ["rule is null", self._seen, self._open], whole=self.whole)
-
-    @property
-    def _seen(self) -> str:
-        return "1" if self.whole else "owner in (select value from json_each(:owners))"
-
-    @property
-    def _open(self) -> str:
-        return (
-            "((not answered or place in (select value from json_each(:back)))"
-            " and place not in (select value from json_each(:off)))"
-        )
-
-    def _places(self, lead_ids: Collection[str]) -> str:
-        """Give the places of leads as JSON: what is asked of each row is asked of a number."""
-        rows = self.connection.execute(
-            "select place from leads where lead_id in (select value from json_each(?))"
-            " order by place",
-            (json.dumps(sorted(lead_ids)),),
-        )
-        return json.dumps([row[0] for row in rows])
-
     def _has(self, page: type[object]) -> bool:
         return self._company_or_none(page) is not None
-
-    def _company(self, page: type[T]) -> T:
-        found = self._company_or_none(page)
-        if found is None:
-            raise LookupError(f"the run has no page {page.__name__}")
-        return found
 
     def text(self, name: str) -> str | None:
         """Read a page that was written as a whole."""
         found = self._all("select html from texts where name = :name", {"name": name})
         return zlib.decompress(found[0][0]).decode() if found else None
-
-    def _company_or_none(self, page: type[T]) -> T | None:
-        found = self.connection.execute(
-            "select json from company where page = ?", (page.__name__,)
-        ).fetchone()
-        return None if found is None else unpacked(found[0], page)
-
-    def _all(self, sql: str, given: Mapping[str, object] | None = None) -> list[Any]:
-        named = {**self._given, **(given or {})}
-        return self.connection.execute(sql, named).fetchall()

@@ -53,6 +53,7 @@ class About:
     crm_link: str | None = None  # the address of a lead in the CRM, with {lead_id}
     live_link: str | None = None  # where answers are given
     timezone: str = "UTC"  # of the project: all days and times are written in it
+    band_margin: float = 0.0  # points past a border before a lead changes its band
     open_leads: int = 0  # the leads that all lists and figures of this report speak of
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Literal
 
 from serving.worklist.phrase import Phrase
@@ -152,6 +153,13 @@ class GainsCurve:
     points: tuple[Point, ...]
 
 
+Doubt = Literal["flat", "steep", "low", "high"]
+"""Percentages too close together, too far apart, too low, too high."""
+TrustCase = Literal[
+    "trust", "mostly", "care", Doubt, "unproven", "ordered", "ordered off", "off", "rules", "base"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class LastList:
     """The list of calls of a week ago, as it was stored then, and what became of its leads."""
@@ -196,6 +204,22 @@ class TrustPage:
     shaped_by_scores: bool = False  # training data were worked by earlier scores
     reps: RepClaims | None = None  # reps' answers against the model
     last_list: LastList | None = None
+    doubt: Doubt | None = None  # which way percentages are off over all scores together
+
+    @property
+    def case(self) -> TrustCase:
+        """Give the one answer that the badge, the first sentence and the page itself all say."""
+        off = not all(band.kept for band in self.bands)
+        ordered = self.auc is not None and self.auc.low > 0.5
+        if self.verdict == "care" and self.doubt is not None:
+            return self.doubt
+        if self.verdict == "trust" and off:
+            return "mostly"
+        if self.verdict != "unproven":
+            return self.verdict
+        if off:
+            return "ordered off" if ordered else "off"
+        return "ordered" if ordered else "unproven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +247,23 @@ class ExperimentPage:
     looks: tuple[Point, ...] = ()  # x day, y difference with its always-valid range
     finished: bool = False
     warnings: tuple[Phrase, ...] = ()
+    treated: str = ""  # the arm whose rate stands first in the difference
+    control: str = ""
+    adjusted: bool = False  # for what was known of the leads before
+    leads_a_week: float | None = None  # that both arms together got so far
+
+    @property
+    def more_weeks(self) -> int | None:
+        """Weeks at the pace so far until each arm has the leads that are needed; None: not known.
+
+        The smaller arm is the one that takes longest.
+        """
+        leads = {row.arm: row.leads for row in self.arms}
+        both = [leads.get(arm, 0) for arm in (self.treated, self.control)]
+        if self.needed_per_arm is None or not self.leads_a_week or not min(both):
+            return None
+        pace = self.leads_a_week * min(both) / sum(both)
+        return max(ceil((self.needed_per_arm - min(both)) / pace), 0)
 
 
 @dataclass(frozen=True, slots=True)

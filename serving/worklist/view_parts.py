@@ -83,6 +83,7 @@ class Feedback:
     author: str = ""
     score: int | None = None
     earlier: bool = False  # of an episode that ended since
+    number: int = 0  # of an answer given since the list was made, which may be taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +193,15 @@ class ShownChangeLine:
     """One line of "why did the score change": whole signed points.
 
     `kind` is what moved it; `reason` says which event or field where the kind alone does not, and
-    `aged` which activity has become older.
+    `aged` what has become older. `together` marks a field that never changes: the model reads it
+    together with what did.
     """
 
     kind: Literal["events", "time", "edits", "model", "card", "limit", "rest"]
     points: int
     reason: ShownReason | None = None
     aged: Phrase | None = None
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class WeekPage:
     cost_per_contact: float | None = None
     own: bool = False  # planned among the leads of one owner, or of some
     per_owner: int | None = None  # calls a week of one owner; None: as many as of the team
+    narrowed: bool = False  # figures and calls are those of some leads that a filter lists
     shock: tuple[tuple[float, float], ...] = ()
     """How far all leads may move together: standard deviations, each with its weight."""
 

@@ -345,7 +345,7 @@ def _detail(
             p.ShownChangeLine(
                 "time",
                 -2,
-                aged=p.Phrase("the latest activity before this week is now {n} days old", {"n": 9}),
+                aged=p.Phrase("the latest earlier activity is now {n} days old", {"n": 9}),
             ),
         ),
         missing_roles=(p.Phrase("no second person is known there yet"),),

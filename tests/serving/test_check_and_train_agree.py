@@ -112,6 +112,23 @@ ODD: dict[str, tuple[dict, pd.DataFrame]] = {
     "no fixed column": (changed(DATED, leads__fixed=[]), dated_leads()),
     "the conversion as a feature": (changed(DATED, leads__fixed=["won"]), dated_leads()),
     "a fixed column that is not there": (changed(DATED, leads__fixed=["x9"]), dated_leads()),
+    "a rule of facts and scores": (
+        changed(
+            DATED,
+            qualification__stages=[
+                {"name": "lead"},
+                {"name": "warm", "when": "x0 > 1 and band = 'A' and score >= 70 and age_days < 9"},
+            ],
+        ),
+        dated_leads(),
+    ),
+    "a rule that names no fact": (
+        changed(
+            DATED,
+            qualification__stages=[{"name": "lead"}, {"name": "warm", "when": "X0 > 1"}],
+        ),
+        dated_leads(),
+    ),
     "static with a horizon": (changed(STATIC, conversion__horizon="30d"), static_leads()),
 }
 
@@ -141,3 +158,11 @@ def test_what_stops_train_stops_check_in_the_same_words(name: str, tmp_path: Pat
     checked = said(lambda: check_project(*opened(), on_stage=quiet))
     trained = said(lambda: learn(*opened(), None, fast=True, learner="logistic", on_stage=quiet))
     assert checked == trained
+
+
+def test_a_rule_that_names_no_fact_is_refused_before_a_model_is_trained() -> None:
+    """Found by a manager: `score` refused a stage of which `check` and `train` said nothing."""
+    raw, leads = ODD["a rule that names no fact"]
+    session = open_session(raw, frames={"leads": leads})
+    with pytest.raises(LeadScoreError, match="did you mean x0"):
+        check_project(session, session.read(), on_stage=lambda _: None)

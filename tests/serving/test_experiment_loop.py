@@ -15,7 +15,7 @@ import pytest
 from data.schema import Project
 from data.schema_types import DUMPED
 from data.tables import Tables
-from serving.band_sizes import calls_to_settle
+from serving.band_sizes import BandSize, calls_to_settle
 from serving.figures.funnel import rate_of
 from serving.held_back import came_in_order, held_arms, order_of_list
 from serving.session import open_session
@@ -160,6 +160,21 @@ def test_the_place_of_a_lead_does_not_depend_on_its_held_back_score(company: Any
 def test_calls_that_settle_a_band_come_from_its_own_rates() -> None:
     assert calls_to_settle(rate_of(6, 50), rate_of(6, 50)) is None
     assert calls_to_settle(rate_of(0, 50), rate_of(6, 50)) is None
+    none = rate_of(0, 0)
+    told = [
+        BandSize("A", *arms, calls_to_settle(*arms)).sentence
+        for arms in (
+            (rate_of(1, 1), none),
+            (none, none),
+            (rate_of(273, 1000), rate_of(278, 1000)),
+        )
+    ]
+    assert told[0] == "band A: 100.0% without, no lead yet with: it cannot be told yet"
+    assert told[1] == "band A: no lead of it has matured yet"
+    assert (
+        told[2].endswith("so close that no number of calls at hand settles it") or "more" in told[2]
+    )
+    assert not any("nan" in each for each in told)
     few = calls_to_settle(rate_of(2, 16), rate_of(8, 16))
     assert few is not None
     assert 0 < few < 40

@@ -14,10 +14,10 @@ from data.clock import DAY, NEVER
 from data.errors import InputError
 from features.templates import TEMPLATES
 from models.explain.change import Change, ScoreChangeLine
-from models.explain.speech import ENGLISH
 from serving.explain import word_change
-from serving.score_changes import lines_to_show
 from serving.session import open_session
+from serving.worklist.change_lines import ChangeLines
+from serving.worklist.language import words_of
 from tests.golden.product import leadscore
 from tests.serving.conftest import Company
 
@@ -77,25 +77,31 @@ def test_a_field_that_never_changes_is_no_new_event(company: Company) -> None:
         ScoreChangeLine("time", field.factor, 3.0, 3, field.name),
     )
     change = Change("x", 1, 5, lines, 0, 4.0)
-    worded = word_change(change, company.model, pd.DataFrame({field.name: [value]}), ENGLISH)
+    worded = _worded(company, change, {field.name: value})
     assert [points for _, points in worded] == [3, 1]
-    assert worded[0][0] == "Time passing"
+    assert worded[0][0] == "What is known of the lead is older now (time passing)"
     assert worded[1][0].endswith("(read together with new events)")
 
 
-def test_what_time_did_is_told_once(company: Company) -> None:
-    """A factor that time moved is named by itself; the rest of time is one line beside it."""
+def _worded(
+    company: Company, change: Change, values: dict[str, object]
+) -> tuple[tuple[str, int], ...]:
+    tables, project = company.reading.tables, company.session.project
+    since = tables.observed_until - 7 * DAY
+    said = ChangeLines(company.model, tables, project.report.acts, since, tables.observed_until)
+    lead = int(np.flatnonzero(tables.created_at < since - 30 * DAY)[0])
+    return word_change(said.of(change, lead, values.get), words_of("en"), project.report.words)
+
+
+def test_what_became_older_is_named_the_lead_itself_too(company: Company) -> None:
+    """Found by a manager: "Time passing -3" alone, where the lead's own age had done it."""
+    age = next(f for f in company.model.scorer.features if f.template == "age_days")
     lines = (
-        ScoreChangeLine("time", "visits", -4.0, -4, "visits"),
-        ScoreChangeLine("time", "mails", -1.2, -1, "mails"),
+        ScoreChangeLine("time", age.factor, -3.0, -3, age.name),
+        ScoreChangeLine("time", "unknown", -1.0, -1, "unknown"),
         ScoreChangeLine("event", "calls", 3.0, 3, "calls"),
     )
-    change = Change("x", 50, 48, lines, 0, -2.2)
-    shown = lines_to_show(change)
-    assert [(line.kind, line.points) for line in shown] == [
-        ("time", -4),
-        ("event", 3),
-        ("time", -1),
-    ]
-    worded = word_change(change, company.model, pd.DataFrame(index=[0]), ENGLISH)
-    assert sum(points for _, points in worded) == change.score - change.old_score
+    worded = _worded(company, Change("x", 50, 49, lines, 0, -1.0), {})
+    said = dict(worded)
+    (lead,) = (text for text in said if text.startswith("The lead itself is now "))
+    assert (said[lead], said["New events"], sum(said.values())) == (-3, 3, -1)

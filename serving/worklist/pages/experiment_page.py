@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from data.clock import DAY, iso
+from models.note import Note
 from serving.experiment_arms import ExperimentResult
-from serving.figures.experiment import Difference
+from serving.figures.experiment import ArmComparison, Difference
 from serving.worklist.pages.report_input import interval
 from serving.worklist.phrase import Phrase
 from serving.worklist.view_figures import ArmRow, ExperimentPage
@@ -24,7 +25,7 @@ def make_experiment(trial: ExperimentResult, *, finished: bool = False) -> Exper
     return ExperimentPage(
         name=trial.name,
         unit="account" if trial.unit == "account" else "lead",
-        started_on="" if start is None else iso(start)[:10],
+        started_on="" if start is None else iso(start),
         arms=tuple(
             ArmRow(name, rate.n, rate.hits, interval(rate)) for name, rate in trial.arms.items()
         ),
@@ -37,8 +38,24 @@ def make_experiment(trial: ExperimentResult, *, finished: bool = False) -> Exper
             for each in trial.looks.get(names[0], ())
         ),
         finished=finished,
-        warnings=tuple(Phrase(text) for text in trial.warnings),
+        warnings=tuple(
+            Phrase(text.msgid, text.values) if isinstance(text, Note) else Phrase(text)
+            for text in trial.warnings
+        ),
+        treated=names[0],
+        control=trial.control,
+        adjusted=main.adjusted is not None,
+        leads_a_week=_pace(trial, main),
     )
+
+
+def _pace(trial: ExperimentResult, main: ArmComparison) -> float | None:
+    """Count the leads a week that two arms got since the start, those too young to count too."""
+    mature = sum(rate.n for rate in trial.arms.values())
+    if not trial.weeks or not mature:
+        return None
+    share = (main.control.n + main.treated.n) / mature
+    return share * (mature + trial.waiting) / trial.weeks
 
 
 def _interval(difference: Difference) -> Interval:

@@ -193,7 +193,7 @@ def _lead(
         trend=cast("Trend | None", answer.trend),
         source=display["channel"][row] or None,
         account=display["account"][row] or None,
-        stage=answer.stage,
+        stage=_stage_words(source, answer.stage),
         grid=answer.grid or "",
         families={} if explanation is None else dict(explanation.families),
         reasons=() if explanation is None else _strongest(explanation),
@@ -265,6 +265,12 @@ def _worded(reasons: Sequence[ScoreReason]) -> tuple[ShownReason, ...]:
     return tuple(report_reason(reason) for reason in reasons)
 
 
+def _stage_words(source: ReportInput, name: str | None) -> str | None:
+    """Call a stage by the words that the project gives it for the report, else by its name."""
+    labels = {each.name: each.label for each in source.project.qualification.stages}
+    return None if name is None else labels.get(name) or name
+
+
 def _without_held_scores(answers: tuple[Feedback, ...], answer: LeadScore) -> tuple[Feedback, ...]:
     """Leave out the scores that reps answered to, where the lead's score is held back."""
     if answer.withheld is None:
@@ -301,7 +307,7 @@ def _detail(
         similar=similar,
         content=card.content,
         missing_for_next=tuple(gap.phrase for gap in card.missing),
-        next_stage=card.next_stage,
+        next_stage=_stage_words(source, card.next_stage),
         rescored=step,
         levels={name: word for name, word in card.levels.items() if word is not None},
         feedback=_without_held_scores(source.feedback_on(card.lead_id, answer.back_at), answer),

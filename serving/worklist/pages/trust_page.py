@@ -15,7 +15,7 @@ from serving.lead_ages import count_older
 from serving.worklist.pages.last_list import follow_list
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.phrase import Phrase
-from serving.worklist.view_figures import BandRow, GainsCurve, TrustPage
+from serving.worklist.view_figures import BandRow, Doubt, GainsCurve, TrustPage
 from serving.worklist.view_parts import Interval, Point, RepClaims, ShownClaim
 from training.model_card import ModelCard
 
@@ -39,8 +39,10 @@ def make_trust(source: ReportInput) -> TrustPage:
     card = source.model.card
     age = int((source.scored.as_of - card.trained_until) // DAY) if card.has_clock else 0
     older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
+    verdict = _verdict(card)
     return TrustPage(
-        verdict=_verdict(card),
+        verdict=verdict,
+        doubt=_doubt(card) if verdict == "care" else None,
         model_version=source.model.version,
         trained_at=iso(card.trained_until) if card.has_clock else None,
         trained_leads=card.train_leads,
@@ -115,12 +117,23 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules", "
         return "base"
     if min(card.tested) < ENOUGH_OUTCOMES:
         return "unproven"
-    slope, level = card.figure("slope"), card.figure("intercept")
-    least, most = SLOPE_RANGE
-    slope_holds = slope is not None and slope["low"] <= most and slope["high"] >= least
-    level_is_off = level is not None and abs(level["value"]) > MAX_LEVEL_ERRORS * level["error"]
     bands_hold = sum(bool(row["kept"]) for row in card.bands) >= 0.75 * len(card.bands)
-    return "trust" if slope_holds and not level_is_off and bands_hold else "care"
+    checked = card.figure("slope") is not None
+    return "trust" if checked and _doubt(card) is None and bands_hold else "care"
+
+
+def _doubt(card: ModelCard) -> Doubt | None:
+    """Say which way percentages are off over all test scores: their level first, then their spread.
+
+    A slope above 1 means that what happened lies further apart than what was promised.
+    """
+    slope, level = card.figure("slope"), card.figure("intercept")
+    if level is not None and abs(level["value"]) > MAX_LEVEL_ERRORS * level["error"]:
+        return "low" if level["value"] > 0 else "high"
+    least, most = SLOPE_RANGE
+    if slope is None or (slope["low"] <= most and slope["high"] >= least):
+        return None
+    return "flat" if slope["low"] > most else "steep"
 
 
 def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) -> list[Phrase]:

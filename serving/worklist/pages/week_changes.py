@@ -14,36 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.asof import known_before
-from data.clock import DAY
-from models.explain.change import Change, ScoreChangeLine, StoredRun, scores_of_both
+from models.explain.change import Change, StoredRun, scores_of_both
 from models.explain.reasons import value_reader
 from models.predictor import Ints, bands_of
 from models.scorecard import trend
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import TREND_WEEKS, WEEK, Rows
 from serving.score_changes import (
-    LEAST_AGED,
     Moment,
     changes_from,
     changes_since_run,
-    line_reason,
-    lines_to_show,
     scores_since_run,
 )
-from serving.worklist.pages.act_phrases import act_phrase, ago
-from serving.worklist.pages.lead_reasons import report_reason
+from serving.worklist.change_lines import ChangeLines
 from serving.worklist.pages.report_input import ReportInput
-from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import Cause, ShownChangeLine, Trend
 
-KINDS: Final = {
-    "event": "events",
-    "edit": "edits",
-    "time": "time",
-    "model": "model",
-    "card": "card",
-    "limit": "limit",
-}
 CAUSES: Final[Mapping[str, Cause]] = {
     "event": "intent",
     "edit": "edited",
@@ -177,97 +163,14 @@ def main_cause(change: Change) -> Cause:
 
 
 class ChangeWords:
-    """Says what moved a score, line by line; what aged is named by its newest event of then."""
+    """Says what moved the scores of a run within the week, line by line."""
 
     def __init__(self, source: ReportInput, since: int) -> None:
-        self.source, self.since = source, since
+        self.leads = source.scored.snapshots.lead
         self.read = value_reader(source.scored.frame.to_pandas())
-        self.params = {f.name: (f.template, f.params) for f in source.model.scorer.features}
+        acts, as_of = source.project.report.acts, source.scored.as_of
+        self.said = ChangeLines(source.model, source.tables, acts, since, as_of)
 
     def lines(self, row: int, change: Change) -> tuple[ShownChangeLine, ...]:
         """Write the lines of one lead; their points add up to the change of its score."""
-        named, unnamed = self._aged(row, change)
-        lines = [line for line in lines_to_show(change) if line.kind != "time"]
-        shown = [*(self._line(line, row) for line in lines), *named]
-        if unnamed:
-            shown.append(ShownChangeLine("time", unnamed))
-        if change.rest_points:
-            shown.append(ShownChangeLine("rest", change.rest_points))
-        return tuple(sorted(shown, key=lambda line: (line.kind == "rest", -abs(line.points))))
-
-    def _line(self, line: ScoreChangeLine, row: int) -> ShownChangeLine:
-        reason = line_reason(line, self.source.model, lambda name: self.read(name, row))
-        shown = None if reason is None else report_reason(reason)
-        return ShownChangeLine(KINDS[line.kind], line.points, shown)  # type: ignore[arg-type]
-
-    def _aged(self, row: int, change: Change) -> tuple[list[ShownChangeLine], int]:
-        """Name what became older, one line a thing; the rest of time is one number."""
-        points: dict[tuple[str, str], int] = {}
-        unnamed = 0
-        for line in change.lines:
-            if line.kind != "time":
-                continue
-            what = self._what(line.feature) if abs(line.points) >= LEAST_AGED else None
-            if what is None:
-                unnamed += line.points
-            else:
-                points[what] = points.get(what, 0) + line.points
-        named = []
-        for (event, by), sum_of_points in points.items():
-            phrase = self._age(row, event, by)
-            if phrase is None:
-                unnamed += sum_of_points
-            elif sum_of_points:
-                named.append(ShownChangeLine("time", sum_of_points, aged=phrase))
-        return named, unnamed
-
-    def _what(self, feature: str) -> tuple[str, str] | None:
-        """Name the event type a feature counts and who acts, "" for any; None for other facts."""
-        template, params = self.params.get(feature, ("", {}))
-        if template == "age_days":
-            return None
-        event = params.get("event")
-        if isinstance(event, str):
-            return event, str(params.get("by") or "")
-        return ("", "") if template in _OF_ANY else None
-
-    def _age(self, row: int, event: str, by: str) -> Phrase | None:
-        """Say how old the newest event of a type is that was known a week ago."""
-        at = self._newest(row, event)
-        if at is None:
-            return None
-        days = int((self.source.scored.as_of - at) // DAY)
-        if not event:
-            return Phrase("the latest activity before this week is now {n} days old", {"n": days})
-        act = act_phrase(self.source.project.report.acts, event, by, ago(days))
-        if act is not None:
-            return Phrase("{act}: that is older now and counts less", {"act": act})
-        return Phrase(
-            "{label}: the latest before this week is now {n} days old",
-            {"label": event.replace("_", " "), "event": event, "n": days},
-        )
-
-    def _newest(self, row: int, event: str) -> int | None:
-        events = self.source.tables.events
-        lead = int(self.source.scored.snapshots.lead[row])
-        places = np.arange(events.offsets[lead], events.offsets[lead + 1])
-        kept: NDArray[np.bool_] = events.at[places] < self.since
-        if event:
-            if event not in events.type_names:
-                return None
-            kept &= events.type[places] == events.type_names.index(event)
-        return int(events.at[places][kept].max()) if kept.any() else None
-
-
-_OF_ANY: Final = frozenset(
-    {
-        "count_all_window",
-        "active_days",
-        "days_since_last_event",
-        "decayed_count",
-        "trend",
-        "inbound_count",
-        "outbound_count",
-        "value_sum",
-    }
-)
+        return self.said.of(change, int(self.leads[row]), lambda name: self.read(name, row))

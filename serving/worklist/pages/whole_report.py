@@ -132,6 +132,7 @@ def make_about(source: ReportInput) -> About:
         crm_link=project.report.crm_link,
         live_link=project.report.live_link,
         timezone=project.project.timezone,
+        band_margin=project.score.hysteresis,
         open_leads=len(source.scored.snapshots),
         labels=project.report.words,
         static=project.static,

@@ -26,7 +26,7 @@ from models.explain.points import (
     whole_points,
 )
 from models.explain.reason_rows import reason_rows
-from models.explain.reason_rules import ReasonRules
+from models.explain.reason_rules import ReasonRules, is_changeable
 from models.explain.reasons import contributions_of, reason_table, stability
 from models.explain.sentences import render, render_fact
 from models.explain.speech import Speech
@@ -194,10 +194,10 @@ def test_what_sales_can_change_is_marked(handmade: Any, leads: Any) -> None:
     marks = {
         r.factor: r.changeable
         for e in explain(scorer, frame, lead_ids=[str(i) for i in range(500)])
-        for r in e.reasons_for + e.reasons_against
+        for r in e.reasons_for
     }
     assert marks["budget"]
-    assert not marks["size"]
+    assert not marks.get("size")
     assert marks.get("calls", True)
 
 
@@ -573,3 +573,13 @@ def test_leads_that_read_the_same_have_each_their_own_fact(scorer: LeadScorer, l
     told = [r["fact"] for row in rows for r in row if "10 days ago" in r["text"]]
     assert None in told
     assert any(told)
+
+
+def test_acts_of_sales_that_stand_against_a_lead_are_nothing_to_change() -> None:
+    """Found by a manager: the pencil told a rep to get in touch less often."""
+    feature = FeatureColumn(
+        "touches", "number", "engagement", "touches", "touches", "outbound_count", {"days": 90}
+    )
+    assert is_changeable(feature, (), value=7.0, points=2)
+    assert is_changeable(feature, (), value=0.0, points=-3)
+    assert not is_changeable(feature, (), value=7.0, points=-1)

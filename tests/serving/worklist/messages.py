@@ -78,6 +78,7 @@ def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
             for _, name, message, _ in babel_extract(file, list(KEYWORDS), [], _UTF8):
                 yield from _message(name, message)
     of_notes = [path for folder in NOTES for path in folder.glob("*.py")]
+    of_notes.append(ROOT.parent / "experiment_arms.py")
     for path in sorted([*ROOT.glob("*.py"), *ROOT.glob("pages/*.py"), *of_notes]):
         with path.open("rb") as file:
             for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):

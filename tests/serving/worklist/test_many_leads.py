@@ -21,7 +21,8 @@ from serving.worklist.pages.listed_leads import choose_listed
 from serving.worklist.pages.movers_page import largest
 from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_view
 from serving.worklist.ranking import orders
-from serving.worklist.scoped_pages import AnsweredSince, scoped
+from serving.worklist.scoped_pages import scoped
+from serving.worklist.scoped_rows import AnsweredSince
 from serving.worklist.sheet import write_excel
 from serving.worklist.stored_pages import opened_pages, run_file, unpacked, write_pages
 from serving.worklist.view_lead import LeadDetail

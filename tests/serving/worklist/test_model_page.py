@@ -154,7 +154,7 @@ def test_the_learning_curve_and_the_segments_travel_with_the_card() -> None:
 def test_the_page_draws_the_learning_curve_with_its_interval_and_says_what_is_needed() -> None:
     page = render_model_page(advised(), project="acme", version="7")
     assert "About 70 more conversions are needed" in page
-    drawn = page[page.index('id="learning"') :]
+    drawn = page[page.index('id="learning-curve"') :]
     drawn = drawn[: drawn.index("</figure>")]
     assert 'class="ribbon model"' in drawn
     assert drawn.count("<circle") == 3
@@ -344,9 +344,11 @@ def test_the_model_page_fits_and_can_be_read(
     assert wide <= inside
     assert page.evaluate(CONTRAST) == []
     assert page.locator("#learning").is_visible()
-    assert page.locator("figure:has(#learning) svg.chart path.ribbon").count() == 1
+    assert page.locator("figure:has(#learning-curve) svg.chart path.ribbon").count() == 1
     assert not page.locator("#segments").is_visible()  # tables are folded
-    page.locator("nav a[href='#segments']").click()
+    page.locator("nav a[href='#figures']").click()
+    assert page.locator("#figures").is_visible()
+    page.evaluate("location.hash = '#segments'")
     assert page.locator("#segments").is_visible()
     assert page.locator("#segments tbody tr").count() == 2
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
@@ -354,3 +356,15 @@ def test_the_model_page_fits_and_can_be_read(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert faults == []
     page.close()
+
+
+def test_a_manager_reads_plain_words_and_the_figures_of_the_training_are_folded_away() -> None:
+    until = 1_796_079_600_000_000  # 23:00 UTC
+    card = replace(CARD, trained_until=until, metrics=[{**ROW, "model": "model"}])
+    page = render_model_page(card, project="acme", version="7", zone="Europe/Rome")
+    plain, behind = page.split("For data scientists</h2>")
+    for word in ("log loss", "Shapley", "folds", "slope", "Training rows", "country moved"):
+        assert word not in plain, word
+    assert "country moved" in behind
+    assert "Of two leads, it ranks the better one first" in plain
+    assert "Dec 1, 2026 12:00" in plain

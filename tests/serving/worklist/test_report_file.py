@@ -192,13 +192,13 @@ def test_waits_for_a_first_touch_are_told_apart_and_never_is_said() -> None:
 def test_what_is_expected_says_within_how_many_days_where_there_is_a_horizon() -> None:
     view = make_view(1)
     days = view.about.horizon_days
-    assert f"expected from these leads within {days} days" in plain(render(view, "en"))
+    assert f"expected from these calls within {days} days" in plain(render(view, "en"))
     timeless = replace(view, about=replace(view.about, horizon_days=0, static=True))
     page = ReportPage(timeless, words_of("en"))
     told = plain(page.render()) + plain(
         page.part("lead.html", **page.lead_values(timeless.leads[0]))
     )
-    assert "opportunities expected from these leads" in told
+    assert "opportunities expected from these calls" in told
     assert "become opportunities." in told
     assert "within 0 days" not in told
 

@@ -10,7 +10,8 @@ import pytest
 
 from serving.people.viewer import Viewer
 from serving.worklist.list_query import ORDERS, ListChoice
-from serving.worklist.scoped_pages import AnsweredSince, ScopedPages, scoped
+from serving.worklist.scoped_pages import ScopedPages, scoped
+from serving.worklist.scoped_rows import AnsweredSince
 from serving.worklist.stored_pages import (
     folded_words,
     forget_pages,
