@@ -40,6 +40,9 @@ LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
 
 STORE: Final = "files of the store, built again when next read"
 """What is erased whole, whether it holds the lead or not."""
+UNFINISHED: Final = "unfinished files removed"
+NOT_OF_A_LEAD: Final = (STORE, UNFINISHED)
+"""What is counted also where nothing of the lead was found."""
 
 
 def forget_lead(
@@ -70,7 +73,7 @@ def forget_lead(
         found_in = {name: n for name, n in erased.items() if name != STORE}
         named = any(found_in.values()) or any(_names(folder, lead_id) for folder in folders)
         removed = sum(map(_remove_reports, folders)) if named else 0
-    found = {"reports removed": removed, "unfinished files removed": parts}
+    found = {"reports removed": removed, UNFINISHED: parts}
     return erased | {name: count for name, count in found.items() if count}
 
 

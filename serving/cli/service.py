@@ -112,7 +112,7 @@ def forget(
     from data.errors import InputError
     from serving.crm.pull.pull_project import home_of, load_for_pull
     from serving.crm.pull.spool import LOCK
-    from serving.forget import forget_lead, forget_pulled
+    from serving.forget import NOT_OF_A_LEAD, forget_lead, forget_pulled
     from serving.writeback.ledger_place import ledger_place
     from training.state import StatePaths
     from training.state_format import bring_up_to_date
@@ -131,9 +131,13 @@ def forget(
     ledger = ledger_place(project, paths.folder)
     erased = forget_lead(paths, lead, reports=reports, ledger=ledger)
     screen.say(", ".join(f"{name}: {count}" for name, count in erased.items()))
+    found = sum(count for name, count in erased.items() if name not in NOT_OF_A_LEAD)
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():
             screen.say(f"{folder / name}: {count}")
+            found += count
+    if not found:
+        screen.say(f"nothing of a lead {lead!r} was kept: is that how its id is written?")
     screen.say(
         "the CRM and other sources are yours: erase the lead there too, then retrain; "
         "as long as the CRM has it, a pull may bring it back, and says so"

@@ -92,14 +92,18 @@ def connect(
     state: Path,
     allow: tuple[str, ...] = (),
     sleep: Callable[[float], None] = time.sleep,
+    base: Path = Path(),
 ) -> Crm:
-    """Open the CRM that the section names; secrets come from the environment variable it names."""
+    """Open the CRM that the section names; secrets come from the environment variable it names.
+
+    A file is looked for from `base` on, the folder of the project file.
+    """
     connector = connector_of(section)
     try:
         if section.url is None and connector.embedded is not None:
             crm: Crm = connector.embedded(state)
         else:
-            crm = connector.write(_target(connector, section, allow, sleep))
+            crm = connector.write(_target(connector, section, base, allow, sleep))
     except Denied as error:
         raise OutsideError(
             f"{section.crm} refuses access: {error}", cure="check the rights"
@@ -112,6 +116,7 @@ def connect(
 def _target(
     connector: Connector[Any],
     section: WriteBackSection,
+    base: Path,
     allow: tuple[str, ...],
     sleep: Callable[[float], None],
 ) -> Target:
@@ -119,7 +124,9 @@ def _target(
     url, credential = section.url, ""
     if not url:
         raise InputError("is missing", column="write_back.url", cure=f"say where {section.crm} is")
-    if connector.address == "database":
+    if connector.address == "file":
+        url = str(base / url.removeprefix("sqlite:///"))
+    elif connector.address == "database":
         url = with_credentials(url, section.credentials)
     elif connector.credentials == "login":
         credential = ":".join(user_and_password(section.credentials))

@@ -133,7 +133,9 @@ def checked_fields(fields: Mapping[str, str] | None) -> dict[str, str]:
     for name in ("score", "band", "as_of"):
         if name not in fields:
             raise InputError(
-                f"has no column for {name!r}", column="write_back.fields", cure="add it"
+                f"names no column for {name!r}",
+                column="write_back.fields",
+                cure=f'name the column of the CRM that takes it: {name} = "lead_{name}"',
             )
     return dict(fields)
 

@@ -141,11 +141,14 @@ def _edited(
 ) -> bool:
     """Tell whether a person changed what we wrote: it differs from that and from all unconfirmed.
 
-    A person changes the score and leaves its as_of, or empties both. Another as_of means that
-    another run wrote it which this ledger, lost or restored, has no record of.
+    A person changes the score and leaves its as_of, or empties that alone. Another as_of means that
+    another run wrote it which this ledger, lost or restored, has no record of. No score at all is
+    nobody's word: emptied by a person, or in a CRM that was restored, it is written again.
     """
     if acknowledged is None or acknowledged.episode < row.episode:
         return False  # what a person set in an earlier episode ended with it
+    if remote.values.get("score") in (None, ""):
+        return False
     sent = acknowledged.values
     if all(remote.values[name] == sent[name] for name in remote.values.keys() & sent.keys()):
         return False  # a field that the project file names since then, or no more, tells nothing

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 def ledger_place(project: Project, state: Path) -> str | Path:
     """Tell where the ledger lies: a file, or an address of PostgreSQL on an allowed host.
 
-    Its password comes from libpq's own variables (PGPASSWORD).
+    A relative path starts at the project file. The password comes from libpq's own variables
+    (PGPASSWORD).
     """
     where = project.write_back.ledger
     if where is not None and "://" in where:
         return require_allowed(with_credentials(where, None), project.network.allow)
-    return state / "ledger.sqlite" if where is None else Path(where)
+    return state / "ledger.sqlite" if where is None else Path(project.folder) / where
 
 
 def open_ledger(place: str | Path) -> Store | None:

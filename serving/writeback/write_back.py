@@ -138,7 +138,8 @@ def write_back(
         if dry_run and is_embedded(section) and not (state / embedded.FILE).is_file():
             home = Path(stack.enter_context(TemporaryDirectory()))
         stop = stop or stack.enter_context(Stop())
-        target = crm or connect(section, home, project.network.allow, partial(_wait, stop))
+        allow, base = project.network.allow, Path(project.folder)
+        target = crm or connect(section, home, allow, partial(_wait, stop), base)
         stack.callback(target.close)
         place = ledger_place(project, state)
         store = open_ledger(place) or open_store(None if dry_run else place)

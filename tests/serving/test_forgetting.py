@@ -146,3 +146,13 @@ def test_sources_that_cannot_be_read_keep_no_model_from_being_followed(tmp_path:
     with pytest.raises(InputError):
         service.follow_promotion()
     assert service.current().version == "1"
+
+
+def test_a_mistyped_id_is_said_to_be_unknown(tmp_path: Path) -> None:
+    company = November.unpack(tmp_path)
+    unknown = "nothing of a lead 'NOPE-1' was kept: is that how its id is written?"
+    answer = leadscore("forget", company.file, "NOPE-1", "--state", company.state)
+    assert (answer.code, unknown in answer.out) == (0, True)
+    known = pq.read_table(company.state / "scores.parquet")["lead_id"][0].as_py()
+    answer = leadscore("forget", company.file, known, "--state", company.state)
+    assert (answer.code, "is that how" in answer.out) == (0, False)

@@ -62,7 +62,9 @@ class PostgresCrm:
     def _connect(self) -> psycopg.Connection[Any]:
         try:
             judged = make_conninfo(self._url, **libpq_address(self._url))
-            return psycopg.connect(judged, autocommit=True, connect_timeout=10)
+            connection = psycopg.connect(judged, autocommit=True, connect_timeout=10)
+            connection.execute("SET TIME ZONE 'UTC'")  # what a column without a zone then holds
+            return connection
         except (psycopg.OperationalError, OSError) as error:
             raise Busy(f"no connection: {_first_line(error)}") from None
         except psycopg.Error as error:

@@ -58,7 +58,9 @@ def open_reader(
             cure=connector.instead_of_pull,
         )
     _check(section, connector)
-    with closing(connect(section, Path(project.folder), project.network.allow)) as crm:
+    with closing(
+        connect(section, Path(project.folder), project.network.allow, base=Path(project.folder))
+    ) as crm:
         yield connector.read(crm, RetryingCall(section.requests_per_second, sleep=sleep))
 
 

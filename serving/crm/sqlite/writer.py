@@ -41,7 +41,7 @@ class SqliteCrm:
     ) -> None:
         if not path.exists():
             raise InputError(
-                f"the CRM's database {path.name} is not there", column="write_back.url"
+                "the CRM's database is not there", file=str(path), column="write_back.url"
             )
         self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
         try:

@@ -202,6 +202,18 @@ def statuses(url: str, batch: list[Update]) -> list[str]:
 WRITTEN = "SELECT lead_id, score, extract(epoch FROM as_of)::bigint FROM scores ORDER BY lead_id"
 
 
+def test_a_moment_in_a_column_without_a_zone_is_that_of_utc(database: str) -> None:
+    """It had been that of the session, so that another zone of a role made rows newer or older."""
+    rows(database, "ALTER TABLE scores ALTER as_of TYPE timestamp")
+    rows(database, "ALTER ROLE postgres SET timezone = 'Asia/Tokyo'")
+    try:
+        assert statuses(database, new_rows(3)) == ["written"] * 3
+        kept = rows(database, "SELECT DISTINCT extract(epoch FROM as_of)::bigint FROM scores")
+        assert kept == [(EPOCH // 1_000_000,)]
+    finally:
+        rows(database, "ALTER ROLE postgres RESET timezone")
+
+
 @pytest.mark.parametrize("at", [0, 7, 299])
 def test_a_newer_row_among_rows_that_seem_new_is_kept(database: str, at: int) -> None:
     later = f"to_timestamp({EPOCH // 1_000_000 + 60})"

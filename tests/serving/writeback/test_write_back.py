@@ -105,6 +105,36 @@ def test_a_persons_word_is_never_overwritten(tmp_path: Path) -> None:
     assert crm(tmp_path, "SELECT score FROM leads ORDER BY lead_id") == [(10,), (77,), (30,), (45,)]
 
 
+@pytest.mark.parametrize("of_all", ["score = NULL, band = NULL, reasons = NULL, as_of = NULL", ""])
+def test_a_score_that_is_empty_in_the_crm_is_written_again(tmp_path: Path, of_all: str) -> None:
+    """Emptied by a person, or by a restored backup of the CRM: it counted as a person's word."""
+    night(tmp_path, 0, [10, 20, 30])
+    crm(tmp_path, "UPDATE leads SET score = 77 WHERE lead_id = 'L001'")
+    assert night(tmp_path, 1, [15, 25, 30]).kept_overrides == 1
+    crm(tmp_path, f"UPDATE leads SET {of_all or 'score = NULL'}")
+    again = night(tmp_path, 2, [20, 30, 35])
+    assert (again.sent, again.kept_overrides) == (3, 0)
+    assert crm(tmp_path, "SELECT score FROM leads ORDER BY lead_id") == [(20,), (30,), (35,)]
+
+
+def test_a_relative_place_of_crm_and_ledger_starts_at_the_project_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder's database of the same name had been taken for the CRM."""
+    night(tmp_path, 0, [10])
+    (tmp_path / "crm.sqlite").rename(tmp_path / "own.sqlite")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    given = project(crm="sqlite", url="own.sqlite", ledger="kept/ledger.sqlite")
+    (tmp_path / "kept").mkdir()
+    given = given.model_copy(update={"folder": str(tmp_path)})
+    state = tmp_path / "state"
+    state.mkdir()
+    scores = tmp_path / "scores0.parquet"
+    assert write_back(scores, given, state, now=EPOCH + DAY, run_id="r").already_there == 1
+    assert (tmp_path / "kept" / "ledger.sqlite").is_file()
+
+
 def test_many_scores_that_are_newer_in_the_crm_are_said(tmp_path: Path) -> None:
     assert night(tmp_path, 3, [50] * 60).warning == ""
     late = night(tmp_path, 1, [90] * 60)
