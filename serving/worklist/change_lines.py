@@ -25,8 +25,6 @@ from serving.worklist.pages.lead_reasons import report_reason
 from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import ShownChangeLine
 
-LEAST_AGED: Final = 2
-"""Points by which one thing that became older must have moved a score to be named beside others."""
 KINDS: Final[Mapping[str, Literal["events", "edits", "time", "model", "card", "limit"]]] = {
     "event": "events",
     "edit": "edits",
@@ -35,26 +33,18 @@ KINDS: Final[Mapping[str, Literal["events", "edits", "time", "model", "card", "l
     "card": "card",
     "limit": "limit",
 }
-_OF_ANY: Final = frozenset(
-    {
-        "count_all_window",
-        "active_days",
-        "days_since_last_event",
-        "decayed_count",
-        "trend",
-        "inbound_count",
-        "outbound_count",
-        "value_sum",
-    }
-)
 
 
 class OlderThing(NamedTuple):
-    """What became older: events of a type ("" for any) by somebody ("": anybody), or the lead."""
+    """What became older: events of a type ("" for any) by somebody ("": anybody), or the lead.
+
+    Of events it is the newest one that was known, or the `first` of all.
+    """
 
     event: str = ""
     by: str = ""
     lead: bool = False
+    first: bool = False
 
 
 class ChangeLines:
@@ -106,11 +96,9 @@ class ChangeLines:
                     unnamed += line.points
                 else:
                     points[thing] = points.get(thing, 0) + line.points
-        most = max(map(abs, points.values()), default=0)
         named = []
         for what, sum_of_points in points.items():
-            clear = abs(sum_of_points) >= min(LEAST_AGED, most)
-            phrase = self._age(lead, what) if clear and sum_of_points else None
+            phrase = self._age(lead, what) if sum_of_points else None
             if phrase is None:
                 unnamed += sum_of_points
             else:
@@ -130,7 +118,9 @@ class ChangeLines:
         event = described.params.get("event")
         if isinstance(event, str):
             return OlderThing(event, str(described.params.get("by") or ""))
-        return OlderThing() if described.template in _OF_ANY else None
+        if not TEMPLATES[described.template].of_events:
+            return None
+        return OlderThing(first=described.template == "days_since_first_event")
 
     def _age(self, lead: int, what: OlderThing) -> Phrase | None:
         """Say how old a thing is: the lead, or the newest event of then; None without one."""
@@ -140,10 +130,12 @@ class ChangeLines:
             if not days:
                 return None
             return Phrase("the lead itself is now {n} days old", {"n": days})
-        at = self._newest(lead, what.event)
-        if at is None:
+        known = self._known_then(lead, what.event)
+        if not len(known):
             return None
-        days = int((self.as_of - at) // DAY)
+        days = int((self.as_of - (known.min() if what.first else known.max())) // DAY)
+        if what.first:
+            return Phrase("the first activity is now {n} days old", {"n": days})
         if not what.event:
             return Phrase("the latest earlier activity is now {n} days old", {"n": days})
         act = act_phrase(self.acts, what.event, what.by, ago(days))
@@ -155,12 +147,13 @@ class ChangeLines:
             {"label": label, "event": what.event, "n": days},
         )
 
-    def _newest(self, lead: int, event: str) -> int | None:
+    def _known_then(self, lead: int, event: str) -> NDArray[np.int64]:
+        """Give the moments of a lead's events of a type ("" for any) that lie before `since`."""
         events = self.tables.events
         places = np.arange(events.offsets[lead], events.offsets[lead + 1])
-        kept: NDArray[np.bool_] = events.at[places] < self.since
         if event:
-            if event not in events.type_names:
-                return None
-            kept &= events.type[places] == events.type_names.index(event)
-        return int(events.at[places][kept].max()) if kept.any() else None
+            types = events.type_names
+            code = types.index(event) if event in types else len(types)
+            places = places[events.type[places] == code]
+        moments: NDArray[np.int64] = events.at[places]
+        return moments[moments < self.since]

@@ -95,13 +95,17 @@ def _worded(
 
 def test_what_became_older_is_named_the_lead_itself_too(company: Company) -> None:
     """Found by a manager: "Time passing -3" alone, where the lead's own age had done it."""
-    age = next(f for f in company.model.scorer.features if f.template == "age_days")
+    features = company.model.scorer.features
+    age = next(f for f in features if f.template == "age_days")
+    first = [f for f in features if f.template == "days_since_first_event"][:1]
     lines = (
         ScoreChangeLine("time", age.factor, -3.0, -3, age.name),
         ScoreChangeLine("time", "unknown", -1.0, -1, "unknown"),
+        *(ScoreChangeLine("time", f.factor, -2.0, -2, f.name) for f in first),
         ScoreChangeLine("event", "calls", 3.0, 3, "calls"),
     )
-    worded = _worded(company, Change("x", 50, 49, lines, 0, -1.0), {})
-    said = dict(worded)
+    moved = sum(line.points for line in lines)
+    said = dict(_worded(company, Change("x", 50, 50 + moved, lines, 0, float(moved)), {}))
     (lead,) = (text for text in said if text.startswith("The lead itself is now "))
-    assert (said[lead], said["New events"], sum(said.values())) == (-3, 3, -1)
+    assert (said[lead], said["New events"], sum(said.values())) == (-3, 3, moved)
+    assert len(first) == sum(text.startswith("The first activity is now ") for text in said)

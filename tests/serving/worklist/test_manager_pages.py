@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving.worklist.phrase import Phrase
 from serving.worklist.view import ReportView
 from serving.worklist.view_figures import Doubt
 from tests.fakes.live_site import Site, fields, make_site, visit
@@ -275,3 +276,15 @@ def test_empty_lists_say_so_and_groups_of_changes_count_what_they_list(
         assert "There are no open leads here." in today
 
     visit(site, "new", walk)
+
+
+def test_signs_between_criteria_are_said_in_words(tmp_path: Path, whole: ReportView) -> None:
+    first, *others = whole.leads
+    assert first.detail is not None
+    either = Phrase("{left} / {right}", {"left": "a", "right": "b"})
+    detail = replace(first.detail, next_stage="warm", missing_for_next=(either,))
+    view = replace(whole, leads=(replace(first, stage="lead", detail=detail), *others))
+    site = manager_of(tmp_path, view)
+    lead, other = read(site, f"/lead/{first.lead_id}", f"/lead/{others[0].lead_id}")
+    assert "“/” stands between alternatives" in lead
+    assert "stands between alternatives" not in other
