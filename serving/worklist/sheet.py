@@ -148,7 +148,7 @@ def _changes(view: ReportView) -> list[list[Cell]]:
         band = f"{x.old_band} > {x.band}" if x.crossed else x.band or ""
         rows.append(
             [
-                *(_id(x.lead_id), guard(shown(lead.person or lead.name, MAX_LENGTH))),
+                *(_id(x.lead_id), guard(shown(lead.name, MAX_LENGTH))),
                 *(guard(shown(lead.owner, MAX_LENGTH)), x.old, x.new, x.new - x.old, x.cause),
                 guard(band),
             ]

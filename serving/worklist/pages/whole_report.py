@@ -108,7 +108,8 @@ def _experiment(source: ReportInput) -> ExperimentPage | None:
     if source.project.static or not (section.arms or section.arm):
         return None
     try:
-        return make_experiment(analyse_experiment(source.tables, source.outcomes, source.project))
+        trial = analyse_experiment(source.tables, source.outcomes, source.project)
+        return make_experiment(trial, finished=section.arm is not None)
     except InputError:
         return None
 
