@@ -22,8 +22,9 @@ from data.tables import Outcomes, Tables
 from serving.loaded_model import LoadedModel
 from serving.session import open_session
 from serving.verbs import train_model
+from training.watch.breach import Breach
 from training.watch.model_watch import watch_model
-from training.watch.night_checks import Breach, check_night
+from training.watch.night_checks import check_night
 from training.watch.night_profile import NightProfile, profile_of_night
 from training.watch.signal import Signal
 

@@ -11,7 +11,8 @@ from data.errors import GateError
 from serving.guard_record import GuardRecord
 from serving.loaded_model import LoadedModel
 from serving.session import Session
-from training.watch.night_checks import Breach, check_night
+from training.watch.breach import Breach
+from training.watch.night_checks import check_night
 from training.watch.night_profile import NightProfile
 
 

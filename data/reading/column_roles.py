@@ -10,11 +10,12 @@ from typing import Final
 
 from data.private import mask
 from data.reading.attributes import no_static_features, prefix_of
+from data.reading.database_queries import name_of_query
 from data.reading.event_columns import columns_of
 from data.reading.object_files import in_database
 from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.review import read_by_conversion, replayed_fields
-from data.reading.sources import Given, column_names, name_of_query
+from data.reading.sources import Given, column_names
 from data.schema import Project
 from data.schema_tables import Attributes, Join
 from data.schema_types import Section

@@ -20,8 +20,9 @@ import xxhash
 from data.declared_tables import declared_tables
 from data.errors import LeadScoreError
 from data.network import scheme_of
+from data.reading.database_queries import query_database
 from data.reading.object_files import ObjectFile, SourceFile, in_database, is_object
-from data.reading.sources import files_of, query_database
+from data.reading.sources import files_of
 from data.schema import Project
 from data.store.sealed import head_of, key_of
 

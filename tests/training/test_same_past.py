@@ -8,7 +8,8 @@ import pytest
 
 from data.clock import DAY, HOUR
 from data.feeds import feed_of
-from training.watch.night_checks import Breach, check_night
+from training.watch.breach import Breach
+from training.watch.night_checks import check_night
 from training.watch.night_profile import NightProfile
 
 START = pd.Timestamp("2026-01-05", tz="UTC").value // 1000

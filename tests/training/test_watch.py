@@ -20,10 +20,11 @@ from training.watch.conversion_level import AgeByDay, scan, spread_squared, two_
 from training.watch.duplicate_watch import watch_duplicates
 from training.watch.feature_profile import FeatureProfile, make_feature_profile
 from training.watch.feature_watch import drifting_features, stability_index
-from training.watch.night_checks import check_night, gap_chance
+from training.watch.night_checks import check_night
 from training.watch.night_profile import ColumnCounts, NightProfile, hash_of
 from training.watch.promise_watch import compare_with_outcomes, expected_auc, slope_of
 from training.watch.signal import Signal, in_order
+from training.watch.source_checks import gap_chance
 from training.watch.source_watch import watch_sources
 
 FEATURES = [

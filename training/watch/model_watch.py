@@ -17,11 +17,12 @@ from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import Builder
 from training.dataset import groups_of
+from training.watch.breach import Breach
 from training.watch.column_watch import watch_columns
 from training.watch.conversion_watch import watch_conversions
 from training.watch.duplicate_watch import watch_duplicates
 from training.watch.feature_watch import drifting_features
-from training.watch.night_checks import Breach, check_columns
+from training.watch.night_checks import check_columns
 from training.watch.night_profile import count_columns
 from training.watch.promise_watch import (
     LEAST_ROWS,

@@ -19,18 +19,21 @@ from data.feeds import Feed
 Counts = NDArray[np.int64]
 
 MOST_TIMES: Final = 5
+"""Times by which a row may be there again."""
 MOST_MOVED: Final = 14
 """Hours: time zones lie no farther from UTC."""
 NEARLY_ALL: Final = 0.9
+"""Of the rows that came, so many must be due to the repetition."""
 MOST: Final = 0.6
+"""Of all rows, so many must be found again at another hour where the clock moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamePast:
     """Rows of the same hours as two nights read them: `had` at the first, `has` at the second (n,).
 
-    `around` is `has` with `MOST_MOVED` more hours on each side, (n + 2 * MOST_MOVED,). `whole` says
-    that nothing is older, `days` how long the last stretch is, None for all that both read.
+    `around` is `has` with `MOST_MOVED` more hours on each side, (n + 2 * MOST_MOVED,). `days` says
+    how long the stretch is, None for all that both read.
     """
 
     had: Counts
@@ -61,7 +64,7 @@ class SamePast:
         )
 
     def stretches(self, days: Sequence[int | None]) -> list[SamePast]:
-        """Take stretches of so many days, each longer than the one before."""
+        """Take stretches of the last so many days; None takes all."""
         return [self.last(each) for each in days]
 
     @property
@@ -73,8 +76,8 @@ class SamePast:
     def times(self) -> int:
         """Say how many times each row is there now; 1 where it is no whole number of times.
 
-        Nearly all that was added repeats what was there, and as many rows as `added` must have
-        been: an import of other rows never hits the same hours by the same numbers.
+        Nearly all rows that came must lie in hours that have as many times the rows of before: an
+        import of other rows does not hit all hours by the same number.
         """
         return _times(self.had, self.has)
 

@@ -16,8 +16,8 @@ from scipy import stats
 from data.clock import DAY, HOUR, NEVER
 from data.feeds import CONVERSIONS, Feed
 from training.watch.conversion_level import spread_squared, two_sided
-from training.watch.night_checks import gap_chance
 from training.watch.signal import Signal, State, day_of
+from training.watch.source_checks import gap_chance
 
 Floats = NDArray[np.float64]
 
