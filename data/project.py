@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from data.declared_tables import declared_tables, place_of
 from data.errors import InputError
 from data.idle_keys import idle_keys
+from data.near_names import did_you_mean
 from data.network import require_named, scheme_of
 from data.private import mask
 from data.reading.object_files import SCHEME, require_named_store
@@ -164,8 +165,8 @@ def _first_mistake(error: ValidationError, file: str, text: str) -> InputError:
     row = line_of(text, keys)
     if mistake["type"] == "extra_forbidden":
         known = known_keys(keys[:-1])
-        near = difflib.get_close_matches(str(keys[-1]), known, 1, cutoff=0.5)
-        cure = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        here = f"known here: {', '.join(known)}"
+        cure = did_you_mean(str(keys[-1]), known, here, cutoff=0.5)
         return InputError("unknown key", file=file, row=row, column=name, cure=cure)
     if mistake["type"] == "missing":
         return InputError("is needed and not given", file=file, row=row, column=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from data.errors import InputError
 from data.labels import open_snapshots
+from data.near_names import did_you_mean
 from data.reading.any_table import AnyFrame, as_pandas
 from features.build import build
 from leadscore.crm_project import CrmProject, When, need_crm
@@ -267,8 +267,8 @@ class LeadModel(ModelRecord):
         """
         known = [str(name) for name in self._loaded.scorer.targets("feature")]
         if feature not in known:
-            near = difflib.get_close_matches(feature.lower().replace(" ", "_"), known, 1)
-            cure = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            asked = feature.lower().replace(" ", "_")
+            cure = did_you_mean(asked, known, f"it has {', '.join(known)}")
             raise InputError(f"the model has no feature {feature!r}", cure=cure)
         scorer, frame = readable(self._loaded.scorer, features)
         outcomes = np.asarray(converted)

@@ -11,6 +11,7 @@ import numpy as np
 from data.clock import HOUR, show
 from data.errors import FewOutcomesError, GateError, InputError, LeadScoreError
 from data.feeds import CONVERSIONS, Feed
+from data.near_names import did_you_mean
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -252,8 +253,8 @@ def _idle_waivers(
             ("column", waiver.column, sorted(columns)),
         ):
             if value not in known:
-                near = difflib.get_close_matches(value, known, 1, cutoff=0.5)
-                cure = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:20])}"
+                some = f"known: {', '.join(known[:20])}"
+                cure = did_you_mean(value, known, some, cutoff=0.5)
                 raise InputError(
                     f"waives nothing: {value!r} is no {_KIND[key]}",
                     column=f"waivers.{i}.{key}",

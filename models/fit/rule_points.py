@@ -7,7 +7,6 @@ reads one column, so that each of its points is accounted for like those of any 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from data.errors import InputError
+from data.near_names import did_you_mean
 from data.rules.expressions import parse
 from data.rules.grammar import Node
 from features.frame import Feature
@@ -179,12 +179,8 @@ def require_known_names(points: RulePoints, features: Sequence[Feature]) -> None
         ("profile", profile, columns),
     ):
         for name in sorted(given - known):
-            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-            cure = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else f"there are: {', '.join(sorted(known)[:12])}"
-            )
+            some = f"there are: {', '.join(sorted(known)[:12])}"
+            cure = did_you_mean(name, known, some, cutoff=0.5)
             raise InputError(f"there is no {name!r}", argument=f"rule.{key}", cure=cure)
 
 
