@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from data.clock import read_times
 from data.errors import InputError
-from data.reading.number_texts import as_declared, told_sign
+from data.reading.number_texts import as_declared, only_sign
 from data.reading.sources import RawTable, rows_that_hold
 
 LONGEST: Final = 350
@@ -91,13 +91,13 @@ def decimal_cure(
 
     Where other columns of the table have this one, those with a comma are named.
     """
-    if told_sign(words) in (None, raw.decimal_of(column)):
+    if only_sign(words) in (None, raw.decimal_of(column)):
         return None
     texts = (n for n in raw.table.column_names if pa.types.is_string(raw.table[n].type))
     none = pa.array(["", *missing])
     distinct = {name: pc.unique(raw.table[name]).drop_null() for name in texts}
-    signs = {n: told_sign(d.filter(pc.invert(pc.is_in(d, none)))) for n, d in distinct.items()}
-    declared = as_declared({**signs, column: told_sign(words)})
+    signs = {n: only_sign(d.filter(pc.invert(pc.is_in(d, none)))) for n, d in distinct.items()}
+    declared = as_declared({**signs, column: only_sign(words)})
     if isinstance(declared, dict):
         pairs = ", ".join(
             f"{json.dumps(n, ensure_ascii=False)} = {json.dumps(s)}" for n, s in declared.items()

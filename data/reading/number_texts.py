@@ -39,10 +39,10 @@ def sign_of(decimal: DecimalSign | Mapping[str, DecimalSign], column: str) -> De
     return decimal.get(column, ".") if isinstance(decimal, Mapping) else decimal
 
 
-def told_sign(words: pa.Array) -> DecimalSign | None:
+def only_sign(words: pa.Array) -> DecimalSign | None:
     """Find the only sign with which all texts are numbers; None where both do, or neither.
 
-    >>> told_sign(pa.array(["2.337,07"])), told_sign(pa.array(["6.0"])), told_sign(pa.array(["6"]))
+    >>> only_sign(pa.array(["2.337,07"])), only_sign(pa.array(["6.0"])), only_sign(pa.array(["6"]))
     (',', '.', None)
     """
     comma, point = (bool(are_numbers(words, sign).all()) for sign in DECIMAL_SIGNS)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import tomlkit
 from tomlkit.items import Table
 
-from data.reading.number_texts import as_declared, told_sign
+from data.reading.number_texts import as_declared, only_sign
 from data.sketch.commented_toml import propose_key, set_key
 from data.sketch.looks import ColumnLook, FileLook
 
@@ -28,7 +28,7 @@ def _write_decimal(table: Table, columns: Sequence[ColumnLook]) -> None:
 
     "12.500" alone may be either: where nothing else in its table tells, a person must.
     """
-    signs = {column.name: told_sign(column.values) for column in columns}
+    signs = {column.name: only_sign(column.values) for column in columns}
     declared = as_declared(signs)
     commas = [name for name, sign in signs.items() if sign == ","]
     either = [(c.name, _marked(c)) for c in columns if signs[c.name] is None and _marked(c)]

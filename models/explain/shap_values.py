@@ -68,12 +68,12 @@ def dependence(
             "y": np.asarray(y),
         }
     )
-    told = (
+    grouped = (
         table.groupby("group", sort=True, observed=True)
         .agg(n=("y", "size"), contribution=("contribution", "mean"), rate=("y", "mean"))
         .reset_index()
     )
-    return told.assign(group=told["group"].astype(str))
+    return grouped.assign(group=grouped["group"].astype(str))
 
 
 def _groups_of(column: pd.Series[Any], bins: int) -> pd.Categorical:

@@ -240,6 +240,8 @@ class ExperimentPage:
     unit: Literal["lead", "account"]
     started_on: str
     arms: tuple[ArmRow, ...]
+    treated: str  # the arm whose rate stands first in the difference
+    control: str
     difference: Interval
     p_value: float | None = None
     power: float | None = None
@@ -247,8 +249,6 @@ class ExperimentPage:
     looks: tuple[Point, ...] = ()  # x day, y difference with its always-valid range
     finished: bool = False
     warnings: tuple[Phrase, ...] = ()
-    treated: str = ""  # the arm whose rate stands first in the difference
-    control: str = ""
     adjusted: bool = False  # for what was known of the leads before
     leads_a_week: float | None = None  # that both arms together got so far
 

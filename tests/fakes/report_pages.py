@@ -178,6 +178,8 @@ def make_experiment(rng: np.random.Generator) -> v.ExperimentPage:
             v.ArmRow("by score", 3_120, 312, p.Interval(0.1, 0.09, 0.111)),
             v.ArmRow("as before", 3_094, 251, p.Interval(0.0811, 0.072, 0.0913)),
         ),
+        treated="by score",
+        control="as before",
         difference=p.Interval(0.0189, 0.0048, 0.033),
         p_value=0.0087,
         power=0.8,

@@ -249,7 +249,7 @@ def test_09_an_experiment_with_power_computed_beforehand(road: Road) -> None:
     assert result.always_valid.low <= 0 <= result.always_valid.high  # nobody was treated here
     assert trial.power is not None
     assert trial.looks["score"]
-    page = render(replace(road.view, experiment=make_experiment(trial)), "en")
+    page = render(replace(road.view, experiment=make_experiment(trial, finished=False)), "en")
     assert 'id="h-experiment"' not in render(road.view, "en")
     proof = page[page.index('id="proof"') :]
     assert 'id="h-experiment"' in proof[: proof.index("</section>")]

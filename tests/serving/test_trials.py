@@ -74,7 +74,7 @@ def test_a_real_lift_is_found_and_the_young_wait(unit: str) -> None:
     assert result.clustered == (unit == "account")
     assert trial.waiting == pytest.approx(4000 / 6, rel=0.15)
     assert not trial.warnings
-    page = make_experiment(trial)
+    page = make_experiment(trial, finished=False)
     assert isinstance(page, ExperimentPage)
     assert page.difference.value == result.adjusted.value
     assert page.looks
@@ -89,7 +89,10 @@ def test_a_running_experiment_is_judged_by_the_range_that_holds_at_every_look() 
     patient = replace(lucky, low=-0.01, high=0.05)
     result = replace(trial.comparisons["score"], plain=lucky, adjusted=None, always_valid=patient)
     trial = replace(trial, comparisons={"score": result})
-    running, finished = make_experiment(trial), make_experiment(trial, finished=True)
+    running, finished = (
+        make_experiment(trial, finished=False),
+        make_experiment(trial, finished=True),
+    )
     assert (running.difference.low, running.p_value) == (-0.01, None)
     assert (finished.difference.low, finished.p_value) == (0.001, 0.04)
 
@@ -112,7 +115,7 @@ def test_leads_of_an_account_that_convert_together_have_less_power() -> None:
     assert account.detectable > lead.detectable
     last = {unit: trial.looks["score"][-1] for unit, trial in found.items()}
     assert last["account"].high - last["account"].low > 1.5 * (last["lead"].high - last["lead"].low)
-    page = render(replace(make_view(1), experiment=make_experiment(account)), "en")
+    page = render(replace(make_view(1), experiment=make_experiment(account, finished=False)), "en")
     table = page[page.index('id="h-experiment"') :]
     assert "Leads" in table[: table.index("</thead>")]  # what is counted there are leads
 

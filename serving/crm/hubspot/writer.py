@@ -9,7 +9,7 @@ import httpx
 
 from serving.crm.http import Http, results
 from serving.crm.interface import Remote, Update, Value, WriteAnswer
-from serving.crm.score_columns import checked_fields, decode, outgoing
+from serving.crm.score_columns import checked_fields, decode, is_set, outgoing
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
 _STAGE: Final = "lifecyclestage"
@@ -98,6 +98,6 @@ class HubSpotCrm:
             for field, name in self._fields.items()
         }
         closed = properties.get(_STAGE) in ("opportunity", "customer")
-        unset = (None, "", "false", "0")  # what `is_set` says, where all values are texts
-        override = bool(self._override) and properties.get(self._override) not in unset
+        set_by = properties.get(self._override) if self._override else None
+        override = is_set(set_by) and set_by not in ("false", "0")  # all its values are texts
         return Remote(values, row.get("updatedAt"), override=override, closed=closed)

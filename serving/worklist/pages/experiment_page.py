@@ -12,7 +12,7 @@ from serving.worklist.view_figures import ArmRow, ExperimentPage
 from serving.worklist.view_parts import Interval, Point
 
 
-def make_experiment(trial: ExperimentResult, *, finished: bool = False) -> ExperimentPage:
+def make_experiment(trial: ExperimentResult, *, finished: bool) -> ExperimentPage:
     """Show the first comparison: the scored arm where there is one, adjusted where possible.
 
     The report looks every week: until the experiment is finished its range is the one that holds
