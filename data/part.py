@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,10 @@ from data.buckets import buckets_of
 from data.tables import Events, Outcomes, Tables
 
 Rows = NDArray[np.int64]
+Codes = NDArray[Any]
+"""Of whole numbers, -1 for none."""
+MOST_UNUSED: Final = 4
+"""Codes for each row, above which they are sorted and not looked up."""
 
 
 def part_of(tables: Tables, rows: Rows) -> Tables:
@@ -69,10 +74,10 @@ def _renamed(events: Events) -> Events:
     person, person_names = _recoded(events.person, events.person_names)
     return replace(
         events,
-        type=kinds.astype(np.int16),
-        channel=channel.astype(np.int16),
-        campaign=campaign.astype(np.int32),
-        person=person.astype(np.int32),
+        type=kinds,
+        channel=channel,
+        campaign=campaign,
+        person=person,
         type_names=type_names,
         channel_names=channel_names,
         campaign_names=campaign_names,
@@ -80,14 +85,24 @@ def _renamed(events: Events) -> Events:
     )
 
 
-def _recoded(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Rows, tuple[str, ...]]:
+def _recoded(codes: Codes, names: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:
     """Renumber the names that occur: (codes, names)."""
     new, kept = renumbered(codes)
     return new, tuple(names[code] for code in kept.tolist())
 
 
-def renumbered(codes: NDArray[np.integer]) -> tuple[Rows, NDArray[np.integer]]:
+def renumbered(codes: Codes) -> tuple[Codes, NDArray[np.integer]]:
     """Renumber codes from 0 in ascending order, -1 stays: (new codes, old code of each)."""
-    kept, new = np.unique(codes, return_inverse=True)
-    none = int(len(kept) > 0 and kept[0] < 0)
-    return (new - none).astype(np.int64), kept[none:]
+    high = int(codes.max(initial=-1))
+    if high > MOST_UNUSED * max(len(codes), 1):  # a table would be larger than what it renumbers
+        kept, new = np.unique(codes, return_inverse=True)
+        none = int(kept[0] < 0)
+        return (new - none).astype(codes.dtype), kept[none:]
+    occurs = np.zeros(high + 2, np.bool_)
+    occurs[codes] = True  # -1 is the last place
+    kept = np.flatnonzero(occurs[:-1])
+    if len(kept) == high + 1:
+        return codes, kept
+    table = np.full(high + 2, -1, codes.dtype)
+    table[kept] = np.arange(len(kept))
+    return table[codes], kept

@@ -9,7 +9,7 @@ A company that was taken in slice by slice has a list of the names of events for
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,7 @@ PEOPLE: Final = "people"
 IDS: Final = "ids"
 NAMED: Final = ("type", "channel", "campaign", "person")
 """The columns of events that hold codes of names."""
+_CODES: Final = {"type": np.int16, "channel": np.int16, "campaign": np.int32, "person": np.int32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,12 @@ class TableGroups:
 
     def _events(self, first: int, past: int, offsets: Ints, *, whole: bool) -> Events:
         """Read the events; of a part, the names are those that occur in it."""
-        columns = {"recorded_at": None, **self._columns(EVENTS, first, past)}
+        unnamed = {name for name in NAMED if not any(self.shape.rows[name])}
+        columns = {"recorded_at": None, **self._columns(EVENTS, first, past, without=unnamed)}
         for name in NAMED:
+            if name in unnamed:
+                columns |= {name: np.full(offsets[-1], -1, _CODES[name]), f"{name}_names": ()}
+                continue
             lists = len(self.shape.rows[name])
             codes = columns[name]
             if whole and lists == 1:
@@ -237,16 +242,20 @@ class TableGroups:
             raise ValueError(f"{path.name} is damaged")
         return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
 
-    def _columns(self, name: str, first: int, past: int) -> Columns:
-        """Read the columns of some groups."""
-        table = self._table(name, first, past)
+    def _columns(
+        self, name: str, first: int, past: int, *, without: Collection[str] = ()
+    ) -> Columns:
+        """Read the columns of some groups, all but those named in `without`."""
+        table = self._table(name, first, past, without)
         return {each: _numpy(table[each]) for each in table.column_names}
 
-    def _table(self, name: str, first: int, past: int) -> pa.Table:
+    def _table(self, name: str, first: int, past: int, without: Collection[str] = ()) -> pa.Table:
         """Read some groups; one without rows has no place in the file."""
         filled = np.array(self.shape.rows[name]) > 0
         before = np.concatenate([[0], np.cumsum(filled)])
-        table = self._open(name).read_row_groups([*range(before[first], before[past])])
+        file = self._open(name)
+        columns = [each for each in file.schema_arrow.names if each not in without]
+        table = file.read_row_groups([*range(before[first], before[past])], columns)
         if len(table) != sum(self.shape.rows[name][first:past]):
             raise ValueError(f"{name} has lost rows")
         return table

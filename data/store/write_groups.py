@@ -35,7 +35,7 @@ _ROWS_EACH: Final = 4_096
 """A group holds about so many leads, while there are buckets enough."""
 _IDS_EACH: Final = 16_384
 _ALL_DIFFERENT: Final = ("lead_id", "id", "at", "recorded_at", "row")
-"""Columns in which hardly a value occurs twice."""
+"""Columns in which hardly a value occurs twice, as in any column of fractions."""
 
 
 def write_groups(
@@ -147,9 +147,12 @@ class _GroupFile:
             self._writer = pq.ParquetWriter(
                 self.path,
                 table.schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=[name for name in columns if name not in _ALL_DIFFERENT],
+                compression="lz4",  # read in half the time that zstd takes
+                use_dictionary=[
+                    field.name
+                    for field in table.schema
+                    if field.name not in _ALL_DIFFERENT and not pa.types.is_floating(field.type)
+                ],
                 write_statistics=["id"] if "id" in columns else False,
                 write_page_checksum=True,
             )

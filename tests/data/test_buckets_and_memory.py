@@ -6,6 +6,7 @@ import xxhash
 from data.buckets import BUCKETS, Part, buckets_of
 from data.errors import InputError
 from data.memory import memory_budget
+from data.part import renumbered
 
 
 def test_parts_hold_every_bucket_once_whatever_their_number() -> None:
@@ -35,3 +36,14 @@ def test_memory_is_read_in_the_usual_units() -> None:
     for text in ("8", "lots", "1MB", "-2GB"):
         with pytest.raises(InputError, match="memory"):
             memory_budget(text)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64])
+@pytest.mark.parametrize("codes", [[], [-1, -1], [2, -1, 0, 2], [5, 9, 9, -1, 7], [30_000, 4]])
+def test_codes_are_renumbered_in_their_order_near_or_far_apart(
+    kind: type, codes: list[int]
+) -> None:
+    new, kept = renumbered(np.array(codes, kind))
+    assert kept.tolist() == sorted({code for code in codes if code >= 0})
+    assert new.dtype == kind
+    assert [int(kept[code]) if code >= 0 else -1 for code in new] == codes
