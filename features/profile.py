@@ -17,6 +17,7 @@ from data.tables import Attribute, Episodes, Snapshots, Tables
 from features.frame import Feature, Levels
 from features.persons import department, domain_kind, seniority
 
+Rows = NDArray[np.int64]
 DERIVED = {
     "seniority": seniority,
     "department": department,
@@ -39,6 +40,7 @@ def fill_numbers(
     `read` are the columns whose missing values are counted; `existing` marks the rows at which
     their lead exists.
     """
+    leads, place = _leads_of(snapshots, len(tables))
     calendar: pd.DatetimeIndex | None = None
     for column, feature in columns:
         template = feature.template
@@ -48,7 +50,7 @@ def fill_numbers(
         elif template == "known_since":
             out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
-            out[:, column] = count_missing(tables, read)[snapshots.lead]
+            out[:, column] = count_missing(tables, read, leads)[place]
         elif template == "times_closed":
             out[:, column] = _times_closed(tables, snapshots, feature)
         elif template == "days_since_closed":
@@ -57,14 +59,14 @@ def fill_numbers(
             out[:, column] = (snapshots.as_of - _created(tables)[snapshots.lead]) / DAY
         elif template.startswith("created_"):
             if calendar is None:
-                calendar = local_calendar(_created(tables), tables.timezone)
+                calendar = local_calendar(_created(tables)[leads], tables.timezone)
             part = {
                 "created_month": "month",
                 "created_weekday": "day_of_week",
                 "created_hour": "hour",
             }
             values = getattr(calendar, part[template]).to_numpy()
-            out[:, column] = values[snapshots.lead]
+            out[:, column] = values[place]
 
 
 def category(
@@ -77,8 +79,9 @@ def category(
     attribute = attribute_of(tables, feature)
     derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
-        codes, texts = _coded(attribute.values)
-        codes = np.where(existing, codes[snapshots.lead], -1)
+        leads, place = _leads_of(snapshots, len(tables))
+        codes, texts = _coded(attribute.values[leads])
+        codes = np.where(existing, codes[place], -1)
     else:
         codes, texts = _coded(values_at(attribute, snapshots, tables, existing=existing))
     if derive is None:
@@ -88,6 +91,17 @@ def category(
     code_of = {name: code for code, name in enumerate(names)}
     mapped = np.array([code_of[name] if name else -1 for name in derived] + [-1], np.int64)
     return Levels(feature.name, mapped[codes], names)
+
+
+def _leads_of(snapshots: Snapshots, n_leads: int) -> tuple[Rows | slice, Rows]:
+    """Choose the leads to look at, and where among them that of each row stands: all, or a few.
+
+    What a lead alone decides is worked out once for each of all leads, or, where there are fewer
+    rows than leads, for the rows alone: a block of a company must not cost as much as the company.
+    """
+    if len(snapshots) < n_leads:
+        return snapshots.lead, np.arange(len(snapshots))
+    return slice(None), snapshots.lead
 
 
 def _coded(values: NDArray[np.generic]) -> tuple[NDArray[np.int64], list[str]]:
@@ -156,15 +170,17 @@ def _days_since(since: NDArray[np.int64], snapshots: Snapshots) -> NDArray[np.fl
     return np.where(known, days, np.nan)
 
 
-def count_missing(tables: Tables, read: Sequence[str]) -> NDArray[np.int64]:
-    """Count per lead the missing values of these columns, where fixed at creation: (n_leads,).
+def count_missing(
+    tables: Tables, read: Sequence[str], leads: Rows | slice = slice(None)
+) -> NDArray[np.int64]:
+    """Count the missing values of these columns, where fixed at creation, of leads: (n,).
 
     A column that no feature reads, in quarantine for instance, is not counted: the count would
     let it in again.
     """
-    missing = np.zeros(len(tables), np.int64)
+    missing = np.zeros(len(tables.lead_ids[leads]), np.int64)
     for name in read:
         attribute = tables.attribute(name)
         if attribute.known_at is None and attribute.changes is None:
-            missing += pd.isna(attribute.values)
+            missing += pd.isna(attribute.values[leads])
     return missing
