@@ -28,7 +28,7 @@ from models.note import Note
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-PROGRAM: Final = 600_000_000
+PROGRAM: Final = 700_000_000
 """Bytes of Python, its libraries, and what a fit holds whatever the rows."""
 ROW_BYTES: Final = 900
 """Bytes of a training row besides its columns: margins, folds, starts, weights."""

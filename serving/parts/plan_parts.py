@@ -22,15 +22,15 @@ from data.schema import Project
 from serving.parts.run_parts import PartsPlan
 from serving.session import Session
 
-PROGRAM: Final = 450 * 10**6
+PROGRAM: Final = 500 * 10**6
 """Bytes of a process that has loaded the program and a model."""
-PER_CELL: Final = 40
+PER_CELL: Final = 56
 PER_CSV_BYTE: Final = 2.0
 PER_OPEN_LEAD: Final = 10_000
 """Bytes of memory that scoring takes at its peak: for a cell of a Parquet file, a byte of a CSV,
-and, where sources are databases, an open lead of the night before. Measured on copies of the demo's
-company: 466 MB for 6,000 leads, then 21 and 19 bytes a cell at 30,000 and 102,000 leads; the rest
-is room for columns of long texts."""
+and, where sources are databases, an open lead of the night before. Measured on two companies, of
+4,000 to 150,000 leads with 20 events each (`python -m benchmarks.scale memory --full`): 20 to 54
+bytes a cell, the most where tables are narrow; a cell of long texts takes more as well."""
 LEAST_ON_CLUSTER: Final = 16
 
 
