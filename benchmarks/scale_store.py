@@ -54,7 +54,7 @@ horizon = "90d"
 """
 WAYS = ("sources", "taken in", "unchanged", "one lead", "part 1/16", "grown by 1 %")
 PEERS = ("duckdb", "pandas")
-OFTEN, MANY = 3, 100_000  # how often at least a company of at most so many leads is measured
+OFTEN = 3  # how often at least: the first time pays for pages that the system gives out
 ENOUGH, MOST = 2.0, 25  # CPU seconds after which it is not tried again, and how often at most
 Figures = tuple[float, float, float]  # CPU s, wall s, peak GB over what the imports left
 
@@ -98,7 +98,7 @@ def write(path: Path, table: pa.Table) -> None:
     arrow_csv.write_csv(table, path.with_suffix(".csv"))
 
 
-def work(way: str, folder: Path, kind: str, least: int) -> Figures:
+def work(way: str, folder: Path, kind: str) -> Figures:
     """Do one thing in this process, some times: the least CPU and wall, the memory of the first."""
     (folder / f"{kind}.toml").write_text(PROJECT.format(kind=kind))
     project = load_project(folder / f"{kind}.toml")
@@ -107,7 +107,7 @@ def work(way: str, folder: Path, kind: str, least: int) -> Figures:
     before, peak = memory_kb("VmHWM"), 0.0
     spent: list[tuple[float, float]] = []
     most = 1 if way == WAYS[-1] else MOST  # it has grown only once
-    while len(spent) < most and (len(spent) < least or sum(cpu for cpu, _ in spent) < ENOUGH):
+    while len(spent) < most and (len(spent) < OFTEN or sum(cpu for cpu, _ in spent) < ENOUGH):
         if way == "taken in":
             shutil.rmtree(place, ignore_errors=True)
         cpu, wall = time.process_time(), time.perf_counter()
@@ -144,9 +144,9 @@ def memory_kb(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def run(way: str, folder: Path, kind: str, *, least: int) -> Figures:
+def run(way: str, folder: Path, kind: str) -> Figures:
     """Do one thing in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.scale_store", way, str(folder), kind, str(least)]
+    command = [sys.executable, "-m", "benchmarks.scale_store", way, str(folder), kind]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     cpu, wall, peak = json.loads(said.splitlines()[-1])
     return cpu, wall, peak
@@ -165,8 +165,7 @@ def measure(*, full: bool) -> Iterator[Verdict]:
                 for way in (*WAYS, *PEERS):
                     if way == WAYS[-1]:
                         grow(folder, kind)
-                    least = 1 if n > MANY else OFTEN
-                    taken[n, kind, way] = run(way, folder, kind, least=least)
+                    taken[n, kind, way] = run(way, folder, kind)
     for kind in ("csv", "parquet"):
         for way in (*WAYS, *PEERS):
             cells = ["{:8.2f} {:7.2f} {:6.2f}".format(*taken[n, kind, way]) for n in sizes]
@@ -205,5 +204,5 @@ def bar(name: str, figure: float, most: float) -> Verdict:
 
 
 if __name__ == "__main__":
-    way, place, source, often = sys.argv[1:]
-    print(json.dumps(work(way, Path(place), source, int(often))))
+    way, place, source = sys.argv[1:]
+    print(json.dumps(work(way, Path(place), source)))
