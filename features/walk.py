@@ -123,13 +123,12 @@ def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # ty
     is written; columns that are no event columns get NaN. `created` may be empty.
     """
     most_rows, most_events = _largest_block(lead, row_lo, row_hi, offsets)
-    # a block that leaves late leads out has at most the leads of two such blocks
-    s, has_clock = _make_state(p, 2 * most_rows, 2 * most_events), len(e.recorded) > 0
+    s, has_clock = _make_state(p, most_rows, most_events), len(e.recorded) > 0
     # a lead with late records is one lead for each of its rows, over what was visible then
     v, known = s, e
     if has_clock:
         v, known = _make_state(p, BLOCK, most_events), _empty_copies(e, most_events)
-    n, late, used, r = 0, 0, 0, row_lo
+    n, rows, events, late, used, r = 0, 0, 0, 0, 0, row_lo
     while r < row_hi:
         current, end = lead[r], r + 1
         while end < row_hi and lead[end] == current:
@@ -147,11 +146,14 @@ def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # ty
                 v.hi[late] = used
                 late += 1
         else:
+            rows += end - r
+            events += stop - begin
+            # late leads between those on time let a block reach further than any run of leads
+            if n == BLOCK or rows > most_rows or events > most_events:
+                walk_block(p, e, s, n, as_of, out, codes)
+                n, rows, events = 0, end - r, stop - begin
             s.lo[n], s.hi[n], s.row[n], s.past[n], s.created_at[n] = begin, stop, r, end, created_at
             n += 1
-            if n == BLOCK:
-                walk_block(p, e, s, n, as_of, out, codes)
-                n = 0
         r = end
     walk_block(p, e, s, n, as_of, out, codes)
     walk_block(p, known, v, late, as_of, out, codes)

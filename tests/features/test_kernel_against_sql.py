@@ -275,6 +275,28 @@ def test_leads_and_late_rows_beyond_a_block_agree_with_sql():
     assert_agrees(tables, Snapshots(rows, _nearly(rng, len(rows))))
 
 
+def test_busy_leads_on_time_between_many_late_ones_agree_with_sql():
+    """The few that are on time make blocks with more events than any run of leads has."""
+    n, every, busy = 4 * BLOCK, 8, 100
+    on_time = np.arange(n) % every == 0
+    lead = np.repeat(np.arange(n), np.where(on_time, busy, 1))
+    at = np.where(on_time[lead], np.arange(len(lead)) % 48 * HOUR, 0)
+    delay = np.where(on_time[lead], 0, 20 * DAY)
+    none = np.full(len(lead), -1)
+    columns = (lead, at, delay, none + 1, none, none, none, none, np.ones(len(lead)))
+    tables = Tables(
+        np.arange(n).astype(str).astype(object),
+        np.zeros(n, np.int64),
+        None,
+        np.full(n, -1),
+        (),
+        sort_events(list(zip(*columns, strict=True)), n, two_clocks=True),
+        pd.DataFrame(index=range(n)),
+        100 * DAY,
+    )
+    assert_agrees(tables, Snapshots(np.arange(n), np.full(n, 5 * DAY)))
+
+
 def _nearly(rng: np.random.Generator, n: int) -> np.ndarray:
     """Draw moments on a coarse grid or a microsecond beside it, so that edges are met."""
     return rng.integers(-8, 40, n) * 6 * HOUR + rng.choice([-1, 0, 0, 1], n)
