@@ -57,10 +57,13 @@ def read_csv(
     asked = set(columns or ())
     wanted = [n for n in shape.names if not some or n in asked]
     try:
-        table = arrow_csv.read_csv(_for_arrow(path), **shape.options(wanted))
+        with _CountedQuotes(_open(path)) as file:
+            table = arrow_csv.read_csv(pa.PythonFile(file, "r"), **shape.options(wanted))
     except _UNREADABLE as error:
         raise _explain(path, shape, error) from None
     _check_fields(table, path, shape.first_line)
+    if file.quotes % 2:
+        _refuse_open_quote(path, shape)
     return table
 
 
@@ -80,7 +83,10 @@ def csv_blocks(
     line = shape.first_line
     try:
         options = shape.options(wanted, _STREAM_BLOCK)
-        with arrow_csv.open_csv(_for_arrow(path), **options) as batches:
+        with (
+            _CountedQuotes(_open(path)) as file,
+            arrow_csv.open_csv(pa.PythonFile(file, "r"), **options) as batches,
+        ):
             for batch in batches:
                 table = pa.Table.from_batches([batch])
                 _check_fields(table, path, line)
@@ -88,6 +94,8 @@ def csv_blocks(
                 yield table
     except _UNREADABLE as error:
         raise InputError(f"cannot be read: {error}", file=path.name) from None
+    if file.quotes % 2:
+        _refuse_open_quote(path, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +222,26 @@ def header(path: SourceFile, encoding: str, delimiter: str) -> list[str]:
     return names
 
 
-def _for_arrow(path: SourceFile) -> str | pa.NativeFile:
-    """Give Arrow a file, which it unpacks by its name, or an object, unpacking .gz."""
-    if isinstance(path, Path):
-        return str(path)
-    packed = "gzip" if path.suffix == ".gz" else None
-    return pa.input_stream(path.open("rb"), compression=packed)
+class _CountedQuotes(io.RawIOBase):
+    """A file that is read once, and how many quotes went by."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.quotes = file, 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next bytes."""
+        block = self._file.read(size)
+        self.quotes += block.count(b'"')
+        return block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 def _open(path: SourceFile) -> IO[bytes]:
@@ -289,6 +311,28 @@ def _explain(path: SourceFile, shape: CsvShape, error: Exception) -> InputError:
     except _DAMAGED as bad:
         return InputError(f"cannot be read: {bad}", file=path.name, cure="export it again")
     return InputError(f"cannot be read: {error}", file=path.name)
+
+
+def _refuse_open_quote(path: SourceFile, shape: CsvShape) -> None:
+    """Refuse a file that ends within quotes: all rows below the open one would be a part of it.
+
+    An odd number of quotes alone is no mistake: one may stand for inches.
+    """
+    begins = 1
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=shape.encoding, newline="") as text:
+        csv.field_size_limit(MAX_FIELD)
+        reader = csv.reader(text, delimiter=shape.delimiter, strict=True)
+        try:
+            for _ in reader:
+                begins = reader.line_num + 1
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise InputError(
+                    "a quote opens here and is never closed",
+                    file=path.name,
+                    row=begins,
+                    cure="close it, or write two where one is meant",
+                ) from None
 
 
 def _bad_encoding(

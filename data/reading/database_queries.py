@@ -43,9 +43,18 @@ def query_database(uri: str, query: str | None, project: Project, label: str) ->
         )
     try:
         run_query = _query_duckdb if scheme == "duckdb" else _query_sql
-        return run_query(uri, query, project, name)
+        table = run_query(uri, query, project, name)
     except ImportError as error:
         raise InputError(f"has no driver here: {error}", file=name) from None
+    for column in table.column_names:
+        if table.column_names.count(column) > 1:
+            raise InputError(
+                "column name stands twice",
+                file=name,
+                column=column,
+                cure="name one of them otherwise with `as` in the query",
+            )
+    return table
 
 
 def _query_duckdb(uri: str, query: str, project: Project, name: str) -> pa.Table:

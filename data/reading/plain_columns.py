@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Final
 
 import pandas as pd
@@ -43,6 +44,8 @@ def are_missing(texts: pa.ChunkedArray, words: Sequence[str]) -> pa.ChunkedArray
 
 def column_of_series(series: pd.Series) -> pa.ChunkedArray:
     """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
+    if series.dtype == object and _are_mixed_moments(series.tolist()):
+        return _as_words(series.where(series.notna(), None).tolist())
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         utc = series.dt.tz_convert("UTC").dt.tz_localize(None).dt.as_unit("us")
         moments = pa.Array.from_pandas(utc.to_numpy(), type=pa.timestamp("us"))
@@ -50,26 +53,51 @@ def column_of_series(series: pd.Series) -> pa.ChunkedArray:
     try:
         return plain_column(pa.chunked_array([pa.Array.from_pandas(series)]))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        texts = series.astype(object).where(series.notna(), None)
-        return pa.chunked_array([[None if v is None else str(v) for v in texts]], pa.string())
+        return _as_words(series.astype(object).where(series.notna(), None).tolist())
 
 
 def column_of_values(values: list[object]) -> pa.ChunkedArray:
     """Turn the values of a database column into Arrow; a mixed one becomes text."""
+    if _are_mixed_moments(values):
+        return _as_words(values)
     try:
         return plain_column(pa.chunked_array([pa.array(values)]))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        texts = [None if value is None else str(value) for value in values]
-        return pa.chunked_array([texts], pa.string())
+        return _as_words(values)
+
+
+def _as_words(values: Sequence[object]) -> pa.ChunkedArray:
+    """Write values as texts, None where there is none."""
+    return pa.chunked_array(
+        [[None if v is None or v is pd.NaT else str(v) for v in values]], pa.string()
+    )
+
+
+def _are_mixed_moments(values: Sequence[object]) -> bool:
+    """Tell whether dates, times and times with a UTC offset stand in one column.
+
+    Arrow would take them all for what the first one is: 23:05 becomes midnight.
+    """
+    kinds = set()
+    for value in values:
+        if value is None or value is pd.NaT:
+            continue
+        if not isinstance(value, date):
+            return False
+        kinds.add((isinstance(value, datetime), getattr(value, "tzinfo", None) is not None))
+    return len(kinds) > 1
 
 
 def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Bring dictionaries, decimals and narrow types to string, int64, float64, time or bool.
 
-    Bytes are text where they are UTF-8; what is none of these stays as it is.
+    Bytes are text where they are UTF-8, and so are whole decimals of more digits than int64 has;
+    what is none of these stays as it is.
     """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
+        if kind.extension_name == "arrow.uuid":
+            return _as_words(column.to_pylist())
         return plain_column(column.cast(kind.storage_type))
     if _is_bytes(kind):
         try:
@@ -78,6 +106,11 @@ def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
             return column
     if pa.types.is_dictionary(kind):
         return plain_column(column.cast(kind.value_type))
+    if pa.types.is_decimal(kind) and kind.scale <= 0:  # ids: a float64 holds 15 of their digits
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return column.cast(pa.string())
     if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
         return column.cast(pa.float64())
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):

@@ -24,6 +24,7 @@ from data.reading.object_files import SourceFile, in_database, is_object, object
 from data.reading.parquet_files import nested_columns, read_parquet, schema_of_parquet
 from data.reading.plain_columns import PLAIN, are_missing, column_of_series, plain_column
 from data.reading.project_root import refuse_outside
+from data.reading.rule_cells import cells_of, counted_names, dated_names
 from data.rules.expressions import parse
 from data.schema import Project
 from data.schema_types import DecimalSign
@@ -158,7 +159,7 @@ def read_source(
         raw.column(name)  # the name of none is refused
     if not declared.where or not len(raw):
         return raw
-    return _filter(raw, declared.where, project.project.missing)
+    return _filter(raw, declared.where, project)
 
 
 def column_names(declared: Declared, project: Project, *, frame: Given | None = None) -> list[str]:
@@ -287,9 +288,11 @@ def _read_database(
     return RawTable(name, table, ((name, 0, 1),), key=key)
 
 
-def _filter(raw: RawTable, where: str, missing: tuple[str, ...]) -> RawTable:
+def _filter(raw: RawTable, where: str, project: Project) -> RawTable:
     """Keep the rows for which the declared filter certainly holds."""
-    kept = pa.array(rows_that_hold(raw, where, missing))
+    said = project.project
+    spelt = replace(raw, date_format=raw.date_format or said.date_format)
+    kept = pa.array(rows_that_hold(spelt, where, said.missing))
     rows = pa.array(np.arange(len(raw))).filter(kept)
     table = raw.table.filter(kept)
     if table.num_rows == 0:
@@ -301,8 +304,13 @@ def rows_that_hold(raw: RawTable, where: str, missing: tuple[str, ...]) -> NDArr
     """Say of each row whether a rule certainly holds: (n,); missing words are unknown."""
     rule = parse(where, where=raw.name, columns=raw.table.column_names)
     columns: dict[str, object] = {}
+    dated, counted = dated_names(rule), counted_names(rule)
     for name in rule.names:
-        column = raw.column(name)
+        column = cells_of(
+            raw.column(name),
+            decimal=raw.decimal_of(name) if name in counted else ".",
+            date_format=raw.date_format if name in dated else None,
+        )
         series = column.to_pandas()
         is_text = pa.types.is_string(column.type)
         absent = are_missing(column, missing).to_pandas() if is_text else series.isna()

@@ -4,11 +4,12 @@ A file whose size, clocks and inode are as they were is not opened. One that loo
 hashed: the same bytes are the same source. An object store says itself which version of an object
 it has (ETag and size), so an object is not read to be marked. A database says nothing cheaply of
 what changed in it: its query is run, and what it answers is hashed; SQLite's and DuckDB's files are
-files.
+files, unless the query asks for the time of day, or for chance.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,12 @@ from data.schema import Project
 from data.store.sealed import head_of, key_of
 
 _BLOCK: Final = 8 << 20
+_ANEW: Final = re.compile(
+    r"\b(now|current_\w+|today|date|time|datetime|timestamp|strftime|julianday|unixepoch|age"
+    r"|localtime\w*|get_current_\w+|transaction_timestamp|random\w*|uuid|gen_random_\w+|sample)\b",
+    re.IGNORECASE,
+)
+"""Words with which a query may answer otherwise though its file has not changed."""
 _YOUNG_NS: Final = 2_000_000_000
 """A file changed so shortly before it was marked may have changed again within one tick."""
 
@@ -72,7 +79,7 @@ class SourceMarks:
 
     files: tuple[FileMark, ...]
     answers: Mapping[tuple[str, str], pa.Table]
-    contents: tuple[tuple[str, str], ...]  # of each source in turn, its name and its hash
+    contents: tuple[tuple[str, str, str], ...]  # of each source: its table, its name, its hash
     untouched: bool  # every file is as it was marked before
     key: bytes  # with which what the leads' source says of people is sealed
     objects: Mapping[str, Sequence[ObjectFile]]  # by the source that names them
@@ -97,11 +104,11 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
     known = {mark.path: mark for mark in before}
     files: dict[str, FileMark] = {}
     answers: dict[tuple[str, str], pa.Table] = {}
-    contents: list[tuple[str, str]] = []
+    contents: list[tuple[str, str, str]] = []
     objects: dict[str, list[ObjectFile]] = {}
     leads: Sequence[SourceFile] = ()
     for i, (label, source, query) in enumerate(_asked(project)):
-        paths = objects.get(source) or _paths_of(source, project)
+        paths = objects.get(source) or _paths_of(source, query, project)
         leads = leads if i else paths
         if is_object(source):
             objects[source] = [path for path in paths if isinstance(path, ObjectFile)]
@@ -109,11 +116,11 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
             place = address_of(path)
             if place not in files:
                 files[place] = FileMark.of(path, known.get(place), marked_at)
-            contents.append((path.name, files[place].hash))
+            contents.append((label, path.name, files[place].hash))
         if not paths:
             if (source, query) not in answers:
                 answers[source, query] = query_database(source, query, project, label)
-            contents.append(("", _hash_of_table(answers[source, query])))
+            contents.append((label, "", _hash_of_table(answers[source, query])))
     marks = tuple(files.values())
     untouched = all(mark is known.get(mark.path) for mark in marks)
     answer = answers.get(next(_asked(project))[1:])
@@ -130,7 +137,7 @@ def address_of(file: SourceFile) -> str:
 
 def asks_a_database(project: Project) -> bool:
     """Tell whether a source is on a server, which says what changed only when it is queried."""
-    return any(not _paths_of(source, project) for _, source, _ in _asked(project))
+    return any(not _paths_of(source, query, project) for _, source, query in _asked(project))
 
 
 def _asked(project: Project) -> Iterator[tuple[str, str, str]]:
@@ -140,14 +147,14 @@ def _asked(project: Project) -> Iterator[tuple[str, str, str]]:
             yield label, table.source, table.query or ""
 
 
-def _paths_of(source: str, project: Project) -> Sequence[SourceFile]:
-    """Find the files of a source; none of a database on a server."""
+def _paths_of(source: str, query: str, project: Project) -> Sequence[SourceFile]:
+    """Find the files of a source; none where its query must be run to know what it answers."""
     if not in_database(source):
         return files_of(source, project)
     scheme = scheme_of(source)
     name = source.partition(":")[2]
     plain = name.startswith("///") if scheme == "sqlite" else scheme == "duckdb"
-    if not plain or "?" in name or "\\" in name:
+    if not plain or "?" in name or "\\" in name or _ANEW.search(query):
         return []
     path = Path(project.folder, name.removeprefix("///").removeprefix("//"))
     beside = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}.wal")

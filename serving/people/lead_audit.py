@@ -48,9 +48,9 @@ def list_acts(
         return ()
     with opened(file) as connection:
         rows = connection.execute(
-            "select at, user, action, lead from acts where at >= ?1 and (?2 is null or lead = ?2)"
-            " order by at, number",
-            (at - KEPT, _hash(connection, lead_id)),
+            "select at, user, action, lead from acts where at >= :since"
+            " and (:lead is null or lead = :lead) order by at, number",
+            {"since": at - KEPT, "lead": _hash(connection, lead_id)},
         ).fetchall()
     acts = (NotedAct(*row) for row in rows)
     return tuple(act for act in acts if user is None or user_key(act.user) == user_key(user))

@@ -82,24 +82,23 @@ class SqliteCrm:
         return update, one, many
 
     def _inserting(self, rows: int, table_columns: Sequence[str], otherwise: str) -> str:
-        """Write an INSERT of so many rows; the values they share are bound first, then each row's.
+        """Write an INSERT of so many rows; each row's values are bound, then those they share.
 
         Columns stand in the table's order, which saves SQLite a copy of every value.
         """
         columns = self.columns
         alike = [columns.column_of[name] for name in self._alike]
         own = [*(columns.column_of[name] for name in self._own), columns.key]
+        taken = {name: f"shared.c{at}" for at, name in enumerate(alike)}
+        taken |= {name: f"each.column{at}" for at, name in enumerate(own, 1)}
         names = sorted((*alike, *own), key=table_columns.index)
-        marks = []
-        for row in range(rows):
-            first = len(alike) + row * len(own)
-            places = {name: 1 + first + at for at, name in enumerate(own)}
-            places |= {name: 1 + at for at, name in enumerate(alike)}
-            marks.append(f"({', '.join(f'?{places[name]}' for name in names)})")
-        key, listed = quote(columns.key), ", ".join(map(quote, names))
+        shared = ", ".join(f"? AS c{at}" for at in range(len(alike))) or "1"
+        marks = ", ".join([f"({', '.join('?' * len(own))})"] * rows)
         return (
-            f"INSERT INTO {quote(columns.entity)} AS t ({listed})"  # noqa: S608  # quoted names
-            f" VALUES {', '.join(marks)} ON CONFLICT ({key}) DO {otherwise}"
+            f"INSERT INTO {quote(columns.entity)} AS t ({', '.join(map(quote, names))})"  # noqa: S608  # quoted names
+            f" SELECT {', '.join(taken[name] for name in names)}"
+            f" FROM (VALUES {marks}) AS each CROSS JOIN (SELECT {shared}) AS shared"
+            f" WHERE true ON CONFLICT ({quote(columns.key)}) DO {otherwise}"
         )
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
@@ -168,7 +167,7 @@ class SqliteCrm:
                 yield bound
 
     def _group(self, rows: Sequence[Update]) -> list[Value] | None:
-        """Return what rows share, then each row's own values and its lead; None where they differ.
+        """Return each row's own values and its lead, then what rows share; None where they differ.
 
         Goes over the rows once, as they lie apart in memory; the rest works on one list.
         """
@@ -188,12 +187,15 @@ class SqliteCrm:
             head.append(_text_time(name, column[0]))
             del bound[first::width]
             width -= 1
-        return head + bound
+        return bound + head
 
     def _row(self, update: Update) -> list[Value]:
         """Return the values bound for one row by itself."""
-        names = (*self._alike, *self._own)
-        return [*(_text_time(name, update.values.get(name)) for name in names), update.lead]
+        own, alike = (
+            [_text_time(name, update.values.get(name)) for name in names]
+            for names in (self._own, self._alike)
+        )
+        return [*own, update.lead, *alike]
 
     def _write(self, update: Update) -> WriteAnswer:
         if self.inserts and update.version is None and self._insert_all([update]):

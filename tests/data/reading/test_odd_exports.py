@@ -100,3 +100,28 @@ def test_where_a_flag_only_says_yes_its_blanks_say_no(tmp_path: Path) -> None:
     leads = {"converted": "bought", "converted_values": ["x"], "converted_at": None}
     crm = read(tmp_path, frame.to_csv(index=False), leads)
     assert (crm.outcomes.converted_at < crm.outcomes.observed_until).sum() == 10
+
+
+def test_a_filter_compares_dates_and_numbers_as_the_table_writes_them(tmp_path: Path) -> None:
+    dates = DAYS.strftime("%d/%m/%Y")
+    budget = [f"{n}.{n:03d},50" if n % 2 else f"{n}" for n in range(1, 31)]
+    won = [""] * 30
+    for where, left in (
+        ("created >= '2024-01-21'", 10),
+        ("created between '2024-01-05' and '2024-01-09'", 5),
+        ("budget >= 20000", 5),
+        ("budget + 1 > 28 and budget < 31", 2),
+        ("id in ('00003', '00010')", 2),
+    ):
+        text = table(created=dates, budget=budget, won=won).to_csv(index=False)
+        leads = {"date_format": "%d/%m/%Y", "decimal": ",", "where": where}
+        assert len(read(tmp_path, text, leads).tables) == left, where
+
+
+def test_a_quote_that_is_never_closed_is_refused_where_it_opens(tmp_path: Path) -> None:
+    rows = table(company="Acme").to_csv(index=False).splitlines()
+    rows[11] = f'{rows[11].rpartition(",")[0]},"Best Ltd'
+    with pytest.raises(InputError, match=r"leads\.csv, row 12: a quote opens here"):
+        read(tmp_path, "\n".join(rows), {"fixed": ["company"]})
+    inches = table(company='5" pipe').to_csv(index=False, quoting=3, escapechar="\\")
+    assert len(read(tmp_path, inches.replace("\\", ""), {"fixed": ["company"]}).tables) == 30
