@@ -212,7 +212,10 @@ class WriteBackSection(Section):
     """The table or the kind of record that is written."""
     key: str = "lead_id"
     """The field of the CRM that holds our id of the lead."""
-    fields: dict[str, str] = Field(default={}, examples=[{"score": "Lead_Score__c"}])
+    fields: dict[str, str] = Field(
+        default={},
+        examples=[{"score": "Lead_Score__c", "band": "Lead_Band__c", "as_of": "Scored_As_Of__c"}],
+    )
     """Our names, each with the field of the CRM. Left out: the standard names. `disposition`, what
     reps answered (done, snoozed, disqualified), is written only where it stands here."""
     min_points: Points = Field(default=1.0, ge=0)

@@ -52,14 +52,21 @@ class Http:
         """Send a request with the login's headers; an expired token is renewed once."""
         answer = self.raw(method, path, body, self.headers())
         if answer.status_code == 401:
-            self._headers = dict(self._login(self))
-            answer = self.raw(method, path, body, self._headers)
+            answer = self.raw(method, path, body, self._log_in())
         return parse(answer)
 
     def headers(self) -> Mapping[str, str]:
         """Return the login's headers, logging in first where that was not done."""
-        if not self._headers:
+        return self._headers or self._log_in()
+
+    def _log_in(self) -> Mapping[str, str]:
+        """Log in; what is refused here are the credentials, not a row."""
+        try:
             self._headers = dict(self._login(self))
+        except Refused as error:
+            raise Denied(f"login: {error}") from None
+        except (LookupError, TypeError, ValueError):
+            raise Denied("login: an answer without a token") from None
         return self._headers
 
     def raw(
@@ -84,7 +91,7 @@ class Http:
             )
         except _NOT_SENT as error:
             raise Busy(f"no connection: {type(error).__name__} {error}") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Unsure(f"no answer: {type(error).__name__}") from None
 
     def close(self) -> None:

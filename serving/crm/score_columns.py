@@ -76,7 +76,7 @@ class ScoreColumns:
         }
         rest = list(row[1 + len(self.column_of) :])
         override = bool(self.override) and is_set(rest.pop(0))
-        version = str(rest.pop(0)) if self.version else None
+        version = str(rest.pop(0) or 0) if self.version else None  # a row of before it has none
         return Remote(values, version, override, closed=any(value is not None for value in rest))
 
     def values(self, update: Update, *, text_times: bool) -> list[Value | datetime]:

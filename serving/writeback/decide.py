@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from data.durations import DAY, SECOND
 from serving.crm.interface import DISPOSITION, Remote, Value
+from serving.crm.score_columns import TIMES
 from serving.writeback.ledger import AcknowledgedValues, LastAcknowledged
 from serving.writeback.payload import (
     CLEARED,
@@ -109,6 +110,20 @@ def holds(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
     )
 
 
+def is_as_sent(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
+    """Tell whether nothing was changed since, allowing for text and digits that the CRM trims.
+
+    A field that the project file names since then, or no more, tells nothing.
+    """
+    return all(_alike(name, in_crm[name], sent[name]) for name in in_crm.keys() & sent.keys())
+
+
+def _alike(name: str, in_crm: Value, sent: Value) -> bool:
+    if name in _EXACT:
+        return in_crm == sent
+    return _same_time(in_crm, sent) if name in TIMES else _nearly_equal(in_crm, sent)
+
+
 def dropped_field(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> str | None:
     """Name a field that was sent and reads back empty: the CRM has no such field."""
     for name, value in sent.items():
@@ -149,9 +164,8 @@ def _edited(
         return False  # what a person set in an earlier episode ended with it
     if remote.values.get("score") in (None, ""):
         return False
-    sent = acknowledged.values
-    if all(remote.values[name] == sent[name] for name in remote.values.keys() & sent.keys()):
-        return False  # a field that the project file names since then, or no more, tells nothing
+    if is_as_sent(remote.values, acknowledged.values):
+        return False
     if any(holds(remote.values, each.values) for each in (*unconfirmed, row)):
         return False
     in_crm = remote.values.get("as_of")

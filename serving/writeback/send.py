@@ -24,7 +24,14 @@ from serving.crm.interface import (
     WriteAnswer,
 )
 from serving.crm.retries import RateLimit, RetryPolicy
-from serving.writeback.decide import Action, decide, dropped_field, holds, is_old_override
+from serving.writeback.decide import (
+    Action,
+    decide,
+    dropped_field,
+    holds,
+    is_as_sent,
+    is_old_override,
+)
 from serving.writeback.ledger import AcknowledgedUpdate, AcknowledgedValues, Lease, Ledger
 from serving.writeback.payload import LeadPayload
 
@@ -95,7 +102,7 @@ class Sender:
         leads = sorted(unconfirmed)
         for start in range(0, len(leads), self.crm.batch_limit):
             some = leads[start : start + self.crm.batch_limit]
-            remote = self._with_retries(lambda some=some: self._read(some))  # type: ignore[misc]
+            remote = self._read_back(some)
             acknowledged = self.ledger.acknowledged_values(some)
             done = [
                 _update(each, remote[lead], acknowledged.get(lead), remote[lead].values)
@@ -113,10 +120,12 @@ class Sender:
         leads_drifted: set[str] = set()
         for start in range(0, len(leads), self.crm.batch_limit):
             some = leads[start : start + self.crm.batch_limit]
-            remote = self._with_retries(lambda some=some: self._read(some))  # type: ignore[misc]
+            remote = self._read_back(some)
             acknowledged = self.ledger.acknowledged_values(some)
             leads_drifted |= {
-                lead for lead, each in remote.items() if each.values != acknowledged[lead].values
+                lead
+                for lead, each in remote.items()
+                if not is_as_sent(each.values, acknowledged[lead].values)
             }
         return leads_drifted
 
@@ -131,15 +140,19 @@ class Sender:
             if not rows:
                 return
             after = rows[-1].lead
-            self._send(rows)
+            self._send(rows, len(rows))
             self._check_breaker()
             done += len(rows)
             on_sent(min(done, total), total)
 
     # -- one batch -------------------------------------------------------------------------
 
-    def _send(self, rows: Sequence[LeadPayload]) -> None:
-        """Send rows; halve a batch that the CRM refuses whole, until the invalid row is found."""
+    def _send(self, rows: Sequence[LeadPayload], of: int) -> None:
+        """Send rows; halve a batch that the CRM refuses whole, until the invalid row is found.
+
+        They are of a batch of `of`: so many rejected that all of these can't make up for them stop
+        the run.
+        """
         left = list(rows)
         for _ in range(_CONFLICTS):
             try:
@@ -147,10 +160,11 @@ class Sender:
             except Refused as refusal:
                 if len(left) == 1:
                     self._record([], rejected={left[0].lead: str(refusal)})
+                    self._check_breaker(of)
                     return
                 middle = len(left) // 2
-                self._send(left[:middle])
-                self._send(left[middle:])
+                self._send(left[:middle], of)
+                self._send(left[middle:], of)
                 return
             if not left:
                 return
@@ -263,6 +277,15 @@ class Sender:
         self._count_request()
         return self.crm.read_scores(leads)
 
+    def _read_back(self, leads: Sequence[str]) -> dict[str, Remote]:
+        try:
+            return self._with_retries(lambda: self._read(leads))
+        except Refused as error:
+            raise OutsideError(
+                f"{self.crm.name} refuses to be read: {error}",
+                cure="look at `entity` and `fields` of [write_back]",
+            ) from None
+
     def _count_request(self) -> None:
         self.rate_limit.wait()
         self.tally.requests += 1
@@ -290,12 +313,13 @@ class Sender:
     def _enough(self, state: RetryCallState) -> bool:
         return state.attempt_number >= self.retry_policy.tries or self.stopping()
 
-    def _check_breaker(self) -> None:
-        """Stop when the CRM rejects so many rows that the cause must be on our side."""
-        rejected = len(self.tally.rejected)
-        limit = max(
-            self.retry_policy.breaker_share * self.tally.seen, self.retry_policy.breaker_least
-        )
+    def _check_breaker(self, more: int = 0) -> None:
+        """Stop when the CRM rejects so many rows that the cause must be on our side.
+
+        At most `more` rows are still on their way.
+        """
+        rejected, seen = len(self.tally.rejected), self.tally.seen + more
+        limit = max(self.retry_policy.breaker_share * seen, self.retry_policy.breaker_least)
         if rejected > limit:
             cause = next(iter(self.tally.rejected.values()))
             raise OutsideError(

@@ -12,7 +12,19 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.crm_rows import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
+from serving.crm.crm_rows import (
+    COLUMNS,
+    NUMBERS,
+    TIMES,
+    TODAYS,
+    Page,
+    Since,
+    change,
+    chunks,
+    event,
+    moment,
+    word,
+)
 from serving.crm.http import Http, results, rows_of
 from serving.crm.interface import Denied, Unsure, Value
 from serving.crm.retries import RetryingCall
@@ -210,7 +222,7 @@ def _stage_names() -> set[str]:
 
 def _column_of(name: str) -> str:
     """Name a property's column; one of the company's own never takes a standard name."""
-    taken = {*_NAMES.values(), *COLUMNS["leads"]}
+    taken = {*_NAMES.values(), *COLUMNS["leads"], *TIMES, *NUMBERS}
     return _NAMES.get(name) or (f"own_{name}" if name in taken else name)
 
 

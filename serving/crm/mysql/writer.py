@@ -48,7 +48,15 @@ class AlchemyCrm:
         if address.host or address.get_backend_name() != "sqlite":
             require_allowed(url, allow)
         self.name = address.get_backend_name()
-        self._engine = sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
+        # times are sent in UTC, and TIMESTAMP columns read them in the zone of the session
+        utc = (
+            {"init_command": "SET time_zone = '+00:00'"}
+            if self.name in ("mysql", "mariadb")
+            else {}
+        )
+        self._engine = sa.create_engine(
+            address, pool_pre_ping=True, hide_parameters=True, connect_args=utc
+        )
         try:
             self._table = self._reflected(entity)
             table_columns = [str(column.name) for column in self._table.columns]
@@ -96,7 +104,7 @@ class AlchemyCrm:
         guards: list[sa.ColumnElement[bool]] = [key]
         as_of = table.c[columns.column_of["as_of"]]
         if columns.version:
-            version = table.c[columns.version]
+            version = sa.func.coalesce(table.c[columns.version], 0)
             guards.append(version == _number(update.version))
             values[columns.version] = version + 1
         else:

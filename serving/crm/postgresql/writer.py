@@ -130,7 +130,8 @@ class PostgresCrm:
         }
         places = ", ".join(f"{quote(column)} = {value}" for column, value in values.items())
         if columns.version:
-            places += f", {quote(columns.version)} = t.{quote(columns.version)} + 1"
+            version = quote(columns.version)
+            places += f", {version} = COALESCE(t.{version}, 0) + 1"
         matched = f"i.c0::{self._casts[columns.key]}"
         guard = self._guard(names[-1], values[columns.column_of["as_of"]])
         table = quote(columns.entity)
@@ -150,7 +151,7 @@ class PostgresCrm:
         """Bind a write to the version that was read, or to no newer score being there."""
         columns = self.columns
         if columns.version:
-            return f"t.{quote(columns.version)}::text = i.{bound}"
+            return f"COALESCE(t.{quote(columns.version)}, 0)::text = i.{bound}"
         stored = f"t.{quote(columns.column_of['as_of'])}"
         guard = f"({stored} IS NULL OR {stored} <= {as_of})"
         if not columns.override:

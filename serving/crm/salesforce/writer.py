@@ -108,15 +108,12 @@ class SalesforceCrm:
         path = f"{VERSION}/jobs/ingest/{self.http.post(f'{VERSION}/jobs/ingest', job)['id']}"
         self._text("PUT", f"{path}/batches", self._csv(batch))
         self.http.ask("PATCH", path, {"state": "UploadComplete"})
-        state, wait, waited = "", 1.0, 0.0
-        while state not in ("JobComplete", "Failed", "Aborted"):
-            if waited >= _LONGEST_JOB_S:
-                with suppress(CrmError):  # left alone, it may write old scores some day
-                    self.http.ask("PATCH", path, {"state": "Aborted"})
-                raise Unsure(f"a bulk job is {state} after {waited / 60:.0f} minutes")
-            self._sleep(wait)
-            waited, wait = waited + wait, min(wait * 1.5, 20.0)
-            state = self.http.ask("GET", path)["state"]
+        try:
+            state = self._state_at_end(path)
+        except BaseException:
+            with suppress(CrmError):  # left alone, it may write old scores some day
+                self.http.ask("PATCH", path, {"state": "Aborted"})
+            raise
         if state != "JobComplete":
             raise Refused(f"the bulk job ended as {state}")
         done = self._rows(f"{path}/successfulResults")
@@ -124,6 +121,17 @@ class SalesforceCrm:
         answers = [WriteAnswer(row["sf__Id"], "written") for row in done]
         # What was not processed has no answer, and is read again like everything unanswered.
         return answers + [_failed(row["Id"], row.get("sf__Error", "")) for row in failed]
+
+    def _state_at_end(self, path: str) -> str:
+        """Wait until a job has ended."""
+        state, wait, waited = "", 1.0, 0.0
+        while state not in ("JobComplete", "Failed", "Aborted"):
+            if waited >= _LONGEST_JOB_S:
+                raise Unsure(f"a bulk job is {state} after {waited / 60:.0f} minutes")
+            self._sleep(wait)
+            waited, wait = waited + wait, min(wait * 1.5, 20.0)
+            state = self.http.ask("GET", path)["state"]
+        return state
 
     def _text(self, method: str, path: str, body: str | None) -> str:
         headers = {**self.http.headers(), "Content-Type": "text/csv; charset=UTF-8"}

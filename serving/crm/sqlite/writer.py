@@ -72,7 +72,8 @@ class SqliteCrm:
         guard = f"{older}?{unset}"
         if columns.version:
             version = quote(columns.version)
-            places, guard = f"{places}, {version} = {version} + 1", f"CAST({version} AS TEXT) = ?"
+            places = f"{places}, {version} = COALESCE({version}, 0) + 1"
+            guard = f"CAST(COALESCE({version}, 0) AS TEXT) = ?"
         taken = ", ".join(f"{name} = excluded.{name}" for name in names)
         newer = f"{older}excluded.{as_of}{unset}"
         # With a version column, a row that now exists was inserted by another program just now.

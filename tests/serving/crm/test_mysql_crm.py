@@ -50,7 +50,8 @@ def night(
     engine: sa.Engine, state: Path, number: int, scores: list[int], *, entity: str = "leads"
 ) -> WriteBackResult:
     path = state / f"scores{number}.parquet"
-    write_scores(path, LEADS[: len(scores)], scores, EPOCH + number * DAY)
+    # a DATETIME holds whole seconds: what comes back is not what was sent
+    write_scores(path, LEADS[: len(scores)], scores, EPOCH + number * DAY + 654_321)
     project = Project(
         project=ProjectSection(name="test"),
         leads=LeadsSection(source="leads.csv", id="lead_id", converted="converted"),

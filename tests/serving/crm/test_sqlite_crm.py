@@ -52,6 +52,19 @@ def test_rows_of_two_runs_and_rows_with_fewer_fields_keep_their_own(crm: SqliteC
     assert held(crm, batch) == {each.lead: {**nothing, **each.values} for each in batch}
 
 
+def test_a_version_column_that_is_still_empty_counts_from_nought(tmp_path: Path) -> None:
+    path = tmp_path / "scores.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE leads (lead_id PRIMARY KEY, {', '.join(FIELDS)})")
+        connection.execute("INSERT INTO leads (lead_id) VALUES ('L0001')")
+        connection.execute("ALTER TABLE leads ADD COLUMN version int")
+    with closing(SqliteCrm(path)) as crm:
+        for version in ("0", "1"):
+            assert crm.read_scores(["L0001"])["L0001"].version == version
+            one = Update("L0001", update(1).values, version)
+            assert [answer.status for answer in crm.upsert([one, one])] == ["written", "conflict"]
+
+
 def test_newer_rows_are_kept_wherever_they_stand(crm: SqliteCrm) -> None:
     newer = [update(i, as_of=5 * DAY, score=1) for i in (0, 255, 600)]
     assert {answer.status for answer in crm.upsert(newer)} == {"written"}
