@@ -86,7 +86,7 @@ def report(
 ) -> WrittenReport:
     """Score, and write the report for sales and the model page as HTML files.
 
-    The run of a registered model is kept in the state folder.
+    The run of a registered model is kept in the state folder, and the live pages show it.
 
     Parameters
     ----------
@@ -149,6 +149,7 @@ def report(
             folder=place,
             languages=wanted,
             per_owner=per_owner,
+            live=False,
             on_stage=on_stage,
         )
     return WrittenReport(crm.name, tuple(paths))

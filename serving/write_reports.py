@@ -89,11 +89,13 @@ def write_views(
     folder: Path,
     languages: Sequence[str],
     per_owner: bool = False,
+    live: bool = True,
     on_stage: Callable[[str], None],
 ) -> list[Path]:
     """Write the reports of a run that is scored already, and the data scientist's model pages.
 
     `per_owner` adds sheets of all leads, and for each owner a report, a sheet and a draft e-mail.
+    Unless the run is `live`, the team's own pages stay as they are.
     """
     source = ReportInput(
         session.project,
@@ -112,9 +114,10 @@ def write_views(
     week = PreparedWeek.of(source)
     view = make_view(source, week, on_stage=on_stage)
     ids = scored.table["lead_id"].to_numpy(object)
-    exposures = Exposures.of(session.state, session.project)
-    exposures.note("report", map(str, ids[source.shown]), at=scored.scored_at)
-    if session.project.leads.team and session.project.leads.owner:
+    if live:
+        exposures = Exposures.of(session.state, session.project)
+        exposures.note("report", map(str, ids[source.shown]), at=scored.scored_at)
+    if live and session.project.leads.team and session.project.leads.owner:
         teams = reading.tables.display[["team", "owner"]].dropna()
         store_teams(session.state.people, teams.itertuples(index=False, name=None))
     on_stage("pages")
@@ -135,15 +138,16 @@ def write_views(
     pages = _model_pages(session, model, scored)
     for language in languages:
         written.append(write_text(folder / f"model-{language}.html", pages[language]))
-    on_stage("live pages")
-    size = write_pages(
-        session.state.pages,
-        view,
-        week.rows.whole(made_already(view, ids)),
-        made_at=scored.scored_at,
-        texts={f"model-{language}": page for language, page in pages.items()},
-    )
-    on_stage(str(size))
+    if live:
+        on_stage("live pages")
+        size = write_pages(
+            session.state.pages,
+            view,
+            week.rows.whole(made_already(view, ids)),
+            made_at=scored.scored_at,
+            texts={f"model-{language}": page for language, page in pages.items()},
+        )
+        on_stage(str(size))
     if session.state.folder.resolve() in folder.resolve().parents:
         return written
     return [open_to_readers_of_its_folder(path) for path in written]

@@ -198,8 +198,8 @@ def _checked(answer: RepAnswer) -> str:
         raise InputError(words, cure="snooze until a day, such as 14d or 2026-05-12")
     if answer.until is not None and not 0 < answer.until - answer.given_at <= LONGEST_SNOOZE:
         raise InputError(
-            f"the snooze would end at {show(answer.until)[:16]} UTC",
-            cure="choose a moment that lies ahead, within two years",
+            "the snooze does not end within two years from now",
+            cure="choose a moment that lies ahead, such as 14d or 2026-05-12",
         )
     if answer.permanent and answer.verdict != "disqualify":
         raise InputError("only a disqualification can be permanent")

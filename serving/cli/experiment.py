@@ -32,7 +32,7 @@ def power(
         float, typer.Option("--icc", help="How alike leads of an account are, 0 to 1.")
     ] = 0.0,
     per_week: Annotated[
-        float | None, typer.Option("--leads-per-week", help="Also say how long it takes.")
+        float | None, typer.Option("--leads-per-week", min=0.01, help="Also say how long it takes.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -86,7 +86,7 @@ def add(
     if project.people.sign_in == "local":
         user = dataclasses.replace(user, password=_new_password(name))
     add_user(people, user, replacing=replace)
-    if project.leads.team:
+    if project.leads.team and pairs:  # none are read for one who sees all leads
         store_teams(people, pairs)
     screen.say(f"{name} may sign in as {role}")
     screen.say_next(f"leadscore serve {file}", state=state)

@@ -31,13 +31,13 @@ ABSENT = "–"
 
 
 def _console() -> Console:
-    plain = Console()
+    plain = Console(emoji=False)  # an id may read ":100:"
     sized = plain.is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    return plain if sized else Console(width=WIDTH)
+    return plain if sized else Console(width=WIDTH, emoji=False)
 
 
 out = _console()
-err = Console(stderr=True)
+err = Console(stderr=True, emoji=False)
 
 
 def shown(text: str) -> str:

@@ -49,6 +49,8 @@ def size_test(
     for name, value in (("base", base), ("treated", treated), ("power", power), ("alpha", alpha)):
         if not 0 < value < 1:
             raise ValueError(f"{name} is between 0 and 1, found {value}")
+    if ratio <= 0:
+        raise ValueError(f"ratio is above 0, found {ratio}")
     if base == treated:
         raise ValueError("the two rates are the same: no number of leads can tell them apart")
     pooled = (base + ratio * treated) / (1 + ratio)

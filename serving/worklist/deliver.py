@@ -103,7 +103,7 @@ def _listing(
 def for_owner(
     view: ReportView, owner: str, lines: Iterable[ReportLead] | None = None
 ) -> ReportView:
-    """Keep what concerns one owner: leads, calls, movers; funnel and trust stay whole.
+    """Keep what concerns one owner: leads, calls, movers, forecast; funnel and trust stay whole.
 
     Of others' leads of the same company, and of similar ones, their number alone stays. `lines` are
     all open leads of the owner, where the view does not list them all.
@@ -122,7 +122,10 @@ def for_owner(
             unchanged=len(there) - moved + rest.unchanged,
             moved=moved + rest.moved,
         )
-    return replace(view, leads=leads, week=week, movers=movers)
+    forecast = view.forecast and replace(
+        view.forecast, owners=tuple(o for o in view.forecast.owners if o.owner == owner)
+    )
+    return replace(view, leads=leads, week=week, movers=movers, forecast=forecast)
 
 
 def _week_of(view: ReportView, owner: str, lines: Iterable[ReportLead]) -> WeekPage:

@@ -43,6 +43,14 @@ def test_json_of_any_text_is_json_that_no_terminal_obeys(monkeypatch):
     assert not any(each in page.getvalue() for each in "\x92\x7f\x1b\u202e")
 
 
+def test_an_id_between_colons_stays_an_id(capsys):
+    screen.say_json({"lead_id": "ACME:100:7"})
+    screen.say("lead crm:a:17")
+    said = capsys.readouterr().out
+    assert "ACME:100:7" in said
+    assert "crm:a:17" in said
+
+
 def test_the_time_left_follows_the_pace_of_what_is_done():
     pace = Pace(("leak audit", "fitting and choosing among candidates"), 100.0)
     assert pace.remaining(100.0) is None

@@ -154,6 +154,8 @@ def test_a_report_says_anew_which_owners_a_team_has(shell: Shell, tmp_path: Path
     add = ("people", "add", "lena", "--role", "lead", "--team", "North")
     own.run(*add, typed=f"{PASSWORD}\n")
     assert seen() == {"Anna Bianchi", "Tom Baker"}
+    own.run("people", "add", "bea", "--role", "manager", typed=f"{PASSWORD}\n")
+    assert seen() == {"Anna Bianchi", "Tom Baker"}
     teams_are(["Sara Ahmadi"])
     own.run("report", "--out", str(tmp_path / "out"))
     assert seen() == {"Sara Ahmadi"}

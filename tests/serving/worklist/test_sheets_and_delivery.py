@@ -13,6 +13,7 @@ from serving.worklist.deliver import deliver, file_stem, for_owner
 from serving.worklist.ranking import orders
 from serving.worklist.sheet import guard, write_csv, write_excel
 from serving.worklist.view import ReportView
+from serving.worklist.view_figures import OwnerForecast
 from serving.worklist.view_parts import Colleague
 
 FORMULAS = [
@@ -121,9 +122,13 @@ def test_an_address_cannot_smuggle_a_header(view: ReportView, tmp_path: Path) ->
 
 def test_an_owner_sees_only_own_leads(view: ReportView) -> None:
     owner = view.leads[0].owner
-    own = for_owner(view, owner)
+    assert view.forecast is not None
+    owners = tuple(OwnerForecast(name, view.forecast.rows[0].total) for name in (owner, "another"))
+    own = for_owner(replace(view, forecast=replace(view.forecast, owners=owners)), owner)
     assert {lead.owner for lead in own.leads} == {owner}
     assert set(own.week.calls) <= {lead.lead_id for lead in own.leads}
+    assert own.forecast is not None
+    assert own.forecast.owners == owners[:1]
 
 
 def test_a_file_name_stays_in_its_folder() -> None:
