@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from numbers import Number
 from typing import Any
 
@@ -46,15 +47,26 @@ def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
         raise ArgumentError("column names are not unique")
     plain = frame.set_axis(names, axis=1)
     dated = [n for n in names if pd.api.types.is_datetime64_any_dtype(plain[n].dtype)]
-    return plain.assign(**{name: plain[name].astype(str) for name in dated}) if dated else plain
+    return plain.assign(**{name: _moments_as_words(plain[name]) for name in dated})
 
 
-def frame_of_objects(array: NDArray[np.object_]) -> pd.DataFrame:
-    """Lay out an array of objects: columns that hold words are categories, all else is numbers."""
+def _moments_as_words(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Write moments in one way, whatever other moments stand beside them."""
+    words: pd.Series[Any] = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f%z").astype(object)
+    return words.mask(column.isna(), None)
+
+
+def frame_of_objects(
+    array: NDArray[np.object_], categories: Collection[int] = frozenset()
+) -> pd.DataFrame:
+    """Lay out an array of objects: columns that hold words are categories, all else is numbers.
+
+    The columns of a fitted model's `categories` are that in any batch, with words in it or without.
+    """
     missing = np.asarray(pd.isna(array), dtype=bool)
     columns: dict[str, pd.Series[Any]] = {}
     for j, (values, gaps) in enumerate(zip(array.T, missing.T, strict=True)):
-        if any(isinstance(value, str) for value in values[~gaps]):
+        if j in categories or any(isinstance(value, str) for value in values[~gaps]):
             columns[f"x{j}"] = pd.Series(values).mask(gaps, None)
         else:
             columns[f"x{j}"] = pd.Series(values).mask(gaps, np.nan).astype(np.float64)

@@ -348,14 +348,17 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pandas.DataFrame
             Numbers and words, a column for each feature.
         """
-        frame = as_pandas(X)
+        frame, named = as_pandas(X), False
         if frame is not None and len(frame) and frame.shape[1]:
+            named = all(isinstance(name, str) for name in frame.columns)
             _check_n_features(self, frame, reset=reset)
             _check_feature_names(self, frame, reset=reset)
             frame = plain_frame(frame)
         elif isinstance(X, np.ndarray) and X.dtype.kind == "O":
+            array = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+            fitted = () if reset else self.parts_.features
             frame = frame_of_objects(
-                validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+                array, {j for j, feature in enumerate(fitted) if feature.kind == "category"}
             )
         else:
             array = validate_data(
@@ -364,12 +367,22 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             frame = pd.DataFrame(array).add_prefix("x")
         if reset:
             return frame
-        names = self.get_feature_names_out()  # by position where either has no names of its own
-        return frame if set(names) == set(frame.columns) else frame.set_axis(names, axis=1)
+        names = self.get_feature_names_out()
+        if named and hasattr(self, "feature_names_in_") and set(names) == set(frame.columns):
+            return frame
+        return frame.set_axis(names, axis=1)  # by position where either has no names of its own
 
     def _readable(self, X: Any) -> pd.DataFrame:
         """Lay rows out; ArgumentError where a column holds words for numbers, or the reverse."""
         frame = self.frame_of(X)
+        for feature in self.parts_.features:
+            column = frame[feature.name] if feature.name in frame else pd.Series(dtype=np.float64)
+            kind = np.float64 if feature.kind == "number" else object
+            if column.dtype != kind and len(column) and column.isna().all():
+                frame = frame.assign(**{feature.name: column.astype(kind)})
+            elif pd.api.types.is_float_dtype(column.dtype) and np.isinf(column).any():
+                cure = "leave it empty instead"
+                raise ArgumentError(f"column {feature.name}: is infinite", cure=cure)
         try:
             self.scorer().check(frame)
         except PredictorError as error:

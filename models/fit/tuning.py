@@ -37,6 +37,7 @@ class _Fold:
     ahead: Matrix
     y: Floats
     row_weights: Floats
+    groups: Ints | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ def tune(
     best = min(tried, key=lambda number: (weighted_mean(tried[number][1], counted), number))
     gain = tried[0][1] - tried[best][1]
     period = np.repeat(np.arange(len(folds)), [len(fold.y) for fold in folds])
-    mean, error = weighted_mean(gain, counted), error_of(gain, period, row_weights=counted)
+    together = [fold.groups for fold in folds if fold.groups is not None]
+    codes = np.concatenate(together) if together else None
+    mean, error = weighted_mean(gain, counted), error_of(gain, period, codes, row_weights=counted)
     kept = mean > error
     figures = TuningFigures(len(tried), mean, error, kept)
     return (tried[best][0] if kept else recipe), figures
@@ -121,7 +124,9 @@ def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int
         free_raw_data=False,
         params=params,
     ).construct()
-    return _Fold(data, watch, design.matrix_of(rows, ahead)[1], y[ahead], every[ahead])
+    together = None if groups is None else groups[ahead]
+    matrix = design.matrix_of(rows, ahead)[1]
+    return _Fold(data, watch, matrix, y[ahead], every[ahead], together)
 
 
 def _losses(fold: _Fold, design: Design, recipe: Recipe, seed: int, threads: int) -> Floats:

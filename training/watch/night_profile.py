@@ -26,6 +26,9 @@ from data.tables import Kind, Outcomes, Snapshots, Tables
 NEW_DAYS: Final = 14
 """Leads created within so many days are looked at apart: a renamed level shows in them first."""
 LEAST_SHARING: Final = 5
+LEAST_SIZES: Final = 60
+"""Numbers other than 0 from which on their median is told; that of fewer moves by chance, where a
+few are very large by as much as a change of the unit."""
 """A level that fewer leads share is not kept."""
 MOST_LEVELS: Final = 200
 SCORE_EDGES: Final = tuple(range(5, 100, 5))
@@ -35,8 +38,8 @@ SCORE_EDGES: Final = tuple(range(5, 100, 5))
 class ColumnCounts:
     """A column among `n` leads: how many lack a value, and how many have each kept level.
 
-    `typical` is the median size of numbers other than 0, None for categories. `texts` names the
-    levels by their hash; it stays in memory.
+    `typical` is the median size of numbers other than 0, None for categories and for few numbers.
+    `texts` names the levels by their hash; it stays in memory.
     """
 
     n: int
@@ -202,7 +205,7 @@ def count_values(values: NDArray[np.generic], kind: str) -> ColumnCounts:
             len(values),
             int(absent.sum()),
             {},
-            float(np.median(size)) if len(size) else None,
+            float(np.median(size)) if len(size) >= LEAST_SIZES else None,
             {},
         )
     counted = pd.Series(known, dtype=object).astype(str).value_counts()
