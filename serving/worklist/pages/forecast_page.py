@@ -144,7 +144,7 @@ def _targets(source: ReportInput, row: ForecastRow) -> tuple[TargetRow, ...]:
 def _past(forecast: Forecast) -> tuple[PastForecast, ...]:
     return tuple(
         PastForecast(
-            made_on=iso(past.made_at),
+            made_on=iso(past.made_at)[:10],
             forecast=Interval(past.forecast.value, past.forecast.low, past.forecast.high),
             observed=past.observed,
         )
