@@ -115,11 +115,12 @@ def analyse(
     if not (t.any() and (~t).any()):
         raise InputError("an experiment needs leads in both arms")
     units = len(y) if clusters is None else len(np.unique(clusters))
-    plain = _difference(*adjusted_difference(y, t, None, clusters), alpha)
+    unseen = _unseen_error(y, t, clusters)
+    plain = _difference(*adjusted_difference(y, t, None, clusters), unseen, alpha)
     adjusted = None
     if covariates is not None and covariates.shape[1]:
         design = encode_covariates(covariates)
-        adjusted = _difference(*adjusted_difference(y, t, design, clusters), alpha)
+        adjusted = _difference(*adjusted_difference(y, t, design, clusters), unseen, alpha)
     best = plain if adjusted is None else adjusted
     radius = valid_radius(best.standard_error, units, planned or units, alpha)
     return ArmComparison(
@@ -203,8 +204,27 @@ def encode_covariates(covariates: pd.DataFrame) -> Floats:
     return np.asarray(design[:, design.std(axis=0) > 0])
 
 
-def _difference(value: float, standard_error: float, alpha: float) -> Difference:
-    z = stats.norm.isf(alpha / 2)
+def _unseen_error(
+    y: Floats, treated: NDArray[np.bool_], clusters: NDArray[np.generic] | None
+) -> float:
+    """Give the standard error of arms that show no spread of their own.
+
+    All outcomes of an arm are alike, or it is a single unit: half an outcome of either kind is
+    added to it, else it would seem to be known exactly.
+    """
+    total = 0.0
+    for arm in (treated, ~treated):
+        n, won = int(arm.sum()), float(y[arm].sum())
+        units = n if clusters is None else len(np.unique(clusters[arm]))
+        if won in (0.0, n) or units < 2:
+            worth = n if units >= 2 else 1
+            rate = (won / n * worth + 0.5) / (worth + 1)
+            total += rate * (1 - rate) / worth
+    return float(np.sqrt(total))
+
+
+def _difference(value: float, seen: float, unseen: float, alpha: float) -> Difference:
+    z, standard_error = stats.norm.isf(alpha / 2), float(np.hypot(seen, unseen))
     p = 2 * stats.norm.sf(abs(value) / standard_error) if standard_error > 0 else 1.0
     half = z * standard_error
     return Difference(value, value - half, value + half, standard_error, float(p))

@@ -184,3 +184,24 @@ def test_looks_at_accounts_are_as_wide_as_the_analysis_of_accounts() -> None:
     assert (looks[-1].low, looks[-1].high) == (end.low, end.high)
     alone = look(y, treated, at, np.array([0.5]))[0]
     assert looks[0].high - looks[0].low > 1.1 * (alone.high - alone.low)
+
+
+def test_an_arm_without_spread_is_not_known_exactly() -> None:
+    treated = np.arange(100) >= 50
+    none = analyse(np.zeros(100), treated)
+    assert none.plain.low < -0.02 < 0.02 < none.plain.high
+    assert none.always_valid.low < none.plain.low
+    one = analyse(np.r_[np.zeros(200), 1.0], np.arange(201) == 200)
+    assert one.plain.p_value > 0.01
+    assert one.plain.low < 0.5
+
+
+def test_an_arm_of_one_account_proves_nothing() -> None:
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(200):
+        accounts = np.repeat(np.arange(21), 10)
+        rates = rng.beta(2, 8, 21)
+        y = (rng.random(210) < rates[accounts]).astype(float)
+        found += analyse(y, accounts == 20, clusters=accounts).plain.p_value < 0.05
+    assert found <= 20
