@@ -318,8 +318,11 @@ def _refuse_open_quote(path: SourceFile, shape: CsvShape) -> None:
 
     An odd number of quotes alone is no mistake: one may stand for inches.
     """
-    begins = 1
-    with _open(path) as raw, io.TextIOWrapper(raw, encoding=shape.encoding, newline="") as text:
+    begins, encoding = 1, shape.encoding
+    with (
+        _open(path) as raw,  # bytes of columns that nothing reads may be anything
+        io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="") as text,
+    ):
         csv.field_size_limit(MAX_FIELD)
         reader = csv.reader(text, delimiter=shape.delimiter, strict=True)
         try:

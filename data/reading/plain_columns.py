@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Final
 
@@ -12,6 +13,11 @@ import pyarrow.compute as pc
 
 PLAIN: Final = frozenset({pa.string(), pa.int64(), pa.float64(), pa.bool_()})
 """The kinds of columns that are read as texts, numbers or flags."""
+_OF_NO_KIND: Final = (
+    *(pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError),
+    OverflowError,
+)
+"""What Arrow raises for values that are not of one kind."""
 
 
 def plain_table(table: pa.Table) -> pa.Table:
@@ -44,36 +50,30 @@ def are_missing(texts: pa.ChunkedArray, words: Sequence[str]) -> pa.ChunkedArray
 
 def column_of_series(series: pd.Series) -> pa.ChunkedArray:
     """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
-    if series.dtype == object and _are_mixed_moments(series.tolist()):
-        return _as_words(series.where(series.notna(), None).tolist())
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         utc = series.dt.tz_convert("UTC").dt.tz_localize(None).dt.as_unit("us")
         moments = pa.Array.from_pandas(utc.to_numpy(), type=pa.timestamp("us"))
         return pa.chunked_array([moments.cast(pa.timestamp("us", "UTC"))])
-    try:
-        return plain_column(pa.chunked_array([pa.Array.from_pandas(series)]))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        return _as_words(series.astype(object).where(series.notna(), None).tolist())
+    if series.dtype != object or not _are_mixed_moments(series):
+        with suppress(*_OF_NO_KIND):
+            return plain_column(pa.chunked_array([pa.Array.from_pandas(series)]))
+    return _as_words(series.astype(object).where(series.notna(), None))
 
 
 def column_of_values(values: list[object]) -> pa.ChunkedArray:
     """Turn the values of a database column into Arrow; a mixed one becomes text."""
-    if _are_mixed_moments(values):
-        return _as_words(values)
-    try:
-        return plain_column(pa.chunked_array([pa.array(values)]))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        return _as_words(values)
+    if not _are_mixed_moments(values):
+        with suppress(*_OF_NO_KIND):
+            return plain_column(pa.chunked_array([pa.array(values)]))
+    return _as_words(values)
 
 
-def _as_words(values: Sequence[object]) -> pa.ChunkedArray:
+def _as_words(values: Iterable[object]) -> pa.ChunkedArray:
     """Write values as texts, None where there is none."""
-    return pa.chunked_array(
-        [[None if v is None or v is pd.NaT else str(v) for v in values]], pa.string()
-    )
+    return pa.chunked_array([[None if v is None else str(v) for v in values]], pa.string())
 
 
-def _are_mixed_moments(values: Sequence[object]) -> bool:
+def _are_mixed_moments(values: Iterable[object]) -> bool:
     """Tell whether dates, times and times with a UTC offset stand in one column.
 
     Arrow would take them all for what the first one is: 23:05 becomes midnight.

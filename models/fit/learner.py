@@ -14,19 +14,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
-    _check_feature_names,
     _check_feature_names_in,
-    _check_n_features,
     check_is_fitted,
     column_or_1d,
-    validate_data,
 )
 
 from data.errors import ArgumentError
-from data.reading.any_table import as_pandas
 from features.frame import Catalogue
 from models.fit.encoders import describe, read_columns
-from models.fit.estimator_inputs import frame_of_objects, plain_frame, rows_of, weights_of
+from models.fit.estimator_inputs import frame_of_rows, of_fitted_kinds, rows_of, weights_of
 from models.fit.model_choice import fit_model
 from models.fit.rule_points import RulePoints, require_known_names
 from models.fit.training_rows import FitOptions, Learner, TrainingRows
@@ -215,7 +211,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             This estimator.
         """
         options = self._options()
-        frame = self.frame_of(X, reset=True)
+        frame = frame_of_rows(self, X, None)
         n, index = len(frame), X.index if isinstance(X, pd.DataFrame) else np.arange(len(frame))
         counted = weights_of(sample_weight, frame)
         seen = np.ones(n, dtype=bool) if counted is None else counted > 0
@@ -333,56 +329,25 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._scorer_made = LeadScorer(self.parts_, self.forest_text_)
         return self._scorer_made
 
-    def frame_of(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
+    def frame_of(self, X: Any) -> pd.DataFrame:
         """Lay rows out as the model reads them; columns of words in an object array are categories.
 
         Parameters
         ----------
         X : pandas, polars or Arrow table, or array of shape (n, n_features)
             Rows.
-        reset : bool, default=False
-            Take the columns for those to be fitted on, instead of comparing them.
 
         Returns
         -------
         pandas.DataFrame
             Numbers and words, a column for each feature.
         """
-        frame, named = as_pandas(X), False
-        if frame is not None and len(frame) and frame.shape[1]:
-            named = all(isinstance(name, str) for name in frame.columns)
-            _check_n_features(self, frame, reset=reset)
-            _check_feature_names(self, frame, reset=reset)
-            frame = plain_frame(frame)
-        elif isinstance(X, np.ndarray) and X.dtype.kind == "O":
-            array = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-            fitted = () if reset else self.parts_.features
-            frame = frame_of_objects(
-                array, {j for j, feature in enumerate(fitted) if feature.kind == "category"}
-            )
-        else:
-            array = validate_data(
-                self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
-            )
-            frame = pd.DataFrame(array).add_prefix("x")
-        if reset:
-            return frame
-        names = self.get_feature_names_out()
-        if named and hasattr(self, "feature_names_in_") and set(names) == set(frame.columns):
-            return frame
-        return frame.set_axis(names, axis=1)  # by position where either has no names of its own
+        check_is_fitted(self)
+        return frame_of_rows(self, X, self.parts_.features)
 
     def _readable(self, X: Any) -> pd.DataFrame:
         """Lay rows out; ArgumentError where a column holds words for numbers, or the reverse."""
-        frame = self.frame_of(X)
-        for feature in self.parts_.features:
-            column = frame[feature.name] if feature.name in frame else pd.Series(dtype=np.float64)
-            kind = np.float64 if feature.kind == "number" else object
-            if column.dtype != kind and len(column) and column.isna().all():
-                frame = frame.assign(**{feature.name: column.astype(kind)})
-            elif pd.api.types.is_float_dtype(column.dtype) and np.isinf(column).any():
-                cure = "leave it empty instead"
-                raise ArgumentError(f"column {feature.name}: is infinite", cure=cure)
+        frame = of_fitted_kinds(self.frame_of(X), self.parts_.features)
         try:
             self.scorer().check(frame)
         except PredictorError as error:

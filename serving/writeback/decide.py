@@ -101,13 +101,8 @@ def holds(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
     """
     if sent.get("score") is None:
         return all(in_crm.get(name) in (None, "") for name in _OF_SCORE)
-    return (
-        all(in_crm.get(name) == sent.get(name) for name in _EXACT)
-        and _same_time(in_crm.get("as_of"), sent.get("as_of"))
-        and all(
-            _nearly_equal(in_crm.get(name), sent.get(name)) for name in _LOOSE if name in in_crm
-        )
-    )
+    names = (*_EXACT, "as_of", *(name for name in _LOOSE if name in in_crm))
+    return all(_alike(name, in_crm.get(name), sent.get(name)) for name in names)
 
 
 def is_as_sent(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
