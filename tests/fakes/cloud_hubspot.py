@@ -32,7 +32,8 @@ class HubSpot(Cloud):
         parts = request.path.strip("/").split("/")
         if parts[:3] == ["crm", "v3", "properties"]:
             own = [
-                {"name": name, "hubspotDefined": False} for name in ("plan_size", "score", "source")
+                {"name": name, "hubspotDefined": False}
+                for name in ("plan_size", "score", "source", "at")
             ]
             return {"results": [*own, {"name": "email", "hubspotDefined": True}]}
         kind = parts[3]

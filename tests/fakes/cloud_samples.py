@@ -111,6 +111,7 @@ def hubspot(contacts: int = 5) -> HubSpot:
                 "createdate": hs("2026-01-02"),
                 "lastmodifieddate": hs("2026-01-05"),
                 "plan_size": "12",
+                "at": "the fair",
                 "score": "40",
                 "source": "fair",
                 "hs_analytics_source": "ORGANIC_SEARCH",

@@ -226,6 +226,10 @@ def test_a_run_that_is_kept_is_sent_and_reported(trained: Trained, tmp_path: Pat
     assert dry.complete
     written = ls.report(trained.crm, tmp_path, languages=["it"])
     assert [path.name for path in written.paths] == ["report-it.html", "model-it.html"]
+    pages = trained.crm._session.state.pages
+    shown = (pages / "newest").read_text()
+    ls.report(trained.crm, tmp_path, model=trained.model, languages=["it"])  # not registered
+    assert (pages / "newest").read_text() == shown
     watched = ls.monitor(trained.crm)
     assert set(watched.signals["state"]) <= {"green", "yellow", "red"}
     figures = champion.evaluate(trained.crm)

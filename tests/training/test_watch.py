@@ -20,8 +20,8 @@ from training.watch.conversion_level import AgeByDay, scan, spread_squared, two_
 from training.watch.duplicate_watch import watch_duplicates
 from training.watch.feature_profile import FeatureProfile, make_feature_profile
 from training.watch.feature_watch import drifting_features, stability_index
-from training.watch.night_checks import check_night
-from training.watch.night_profile import ColumnCounts, NightProfile, hash_of
+from training.watch.night_checks import check_columns, check_night
+from training.watch.night_profile import ColumnCounts, NightProfile, count_values, hash_of
 from training.watch.promise_watch import compare_with_outcomes, expected_auc, slope_of
 from training.watch.signal import Signal, in_order
 from training.watch.source_checks import gap_chance
@@ -197,6 +197,22 @@ def test_a_quiet_source_says_nothing_and_a_moved_clock_is_named():
 def column(n: int, missing: int, **levels: int) -> ColumnCounts:
     texts = {hash_of(level): level for level in levels}
     return ColumnCounts(n, missing, {hash_of(level): k for level, k in levels.items()}, None, texts)
+
+
+def test_a_number_that_few_leads_have_is_not_taken_for_one_in_another_unit():
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(200):
+        nights = []
+        for _ in range(2):
+            revenue = np.where(rng.random(300) < 0.1, rng.lognormal(10, 1.5, 300), np.nan)
+            nights.append(count_values(revenue, "number"))
+        then = replace(night(0, feed(3), column(100, 0)), everyone={"revenue": nights[0]})
+        found += bool(check_columns({"revenue": nights[1]}, then, 0, "all leads"))
+    assert found == 0
+    euros = count_values(rng.lognormal(10, 1.5, 300), "number")
+    cents = count_values(100 * rng.lognormal(10, 1.5, 300), "number")
+    then = replace(night(0, feed(3), column(100, 0)), everyone={"revenue": euros})
+    assert [b.check for b in check_columns({"revenue": cents}, then, 0, "all leads")] == ["unit"]
 
 
 def night(day: int, rows: Feed, source: ColumnCounts, score: tuple[int, ...] = ()) -> NightProfile:

@@ -297,6 +297,8 @@ def test_a_signal_ends_the_wait_for_a_bulk_job(
         with pytest.raises(OutsideError, match="a signal came"):
             write_back(path, acme, tmp_path, now=EPOCH, run_id="run")
     assert cloud.looks == 3
+    states = [request.body for request in cloud.seen if request.method == "PATCH"]
+    assert states == [{"state": "UploadComplete"}, {"state": "Aborted"}]
 
 
 def test_salesforce_null_is_a_deleted_lead() -> None:

@@ -233,6 +233,16 @@ def test_many_rejects_stop_the_run(tmp_path: Path) -> None:
     assert night(tmp_path, 1, [50] * 100).sent == 100
 
 
+def test_a_batch_that_is_refused_lead_by_lead_stops_the_run_early(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10] * 250)
+    crm(
+        tmp_path,
+        "CREATE TRIGGER no BEFORE UPDATE ON leads BEGIN SELECT raise(ABORT, 'closed today'); END",
+    )
+    with pytest.raises(OutsideError, match=r"rejects (1\d|2\d) of \d+ rows, first: closed today"):
+        night(tmp_path, 1, [50] * 250, batch=250)
+
+
 def test_a_lead_that_is_not_in_the_crm_is_not_made_up(tmp_path: Path) -> None:
     night(tmp_path, 0, [10, 20])
     crm(tmp_path, "DELETE FROM leads WHERE lead_id = 'L001'")

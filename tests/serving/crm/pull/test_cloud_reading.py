@@ -153,6 +153,7 @@ def test_hubspot_contacts_engagements_and_property_history_come_in(
     lead = next(row for row in rows(tmp_path, "leads") if row["lead_id"] == "1")
     assert (lead["email"], lead["plan_size"], lead.get("score")) == ("a1@example.com", "12", None)
     assert (lead["source"], lead["own_source"]) == ("ORGANIC_SEARCH", "fair")
+    assert lead["own_at"] == "the fair"
     assert types_of(tmp_path, "1") == [
         "lifecyclestage_lead",
         "call",
