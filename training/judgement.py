@@ -66,10 +66,11 @@ class Judgement:
         rows = self.dataset.cut.test
         test, lead = self.dataset.y[rows], self.dataset.labelled.snapshots.lead[rows]
         leads, won = len(np.unique(lead)), len(np.unique(lead[test == 1]))
+        converted = f"{won:,} leads, {int(test.sum()):,} snapshots, converted"
         which = "the newest" if self.dataset.cut.in_time else "other"
         ending = (
             f"nothing stops training; the model is then judged on {which} {len(test):,} "
-            f"snapshots of {leads:,} leads ({int(test.sum()):,} of {won:,} converted)"
+            f"snapshots of {leads:,} leads ({converted})"
         )
         if self.report.figures.get("quick_auc_low", 1.0) <= 0.5:
             ending += ", and a quick one is no better than chance on the others"

@@ -68,7 +68,7 @@ def frame_of_rows(model: Any, X: Any, features: Sequence[FeatureColumn] | None) 
         frame = frame.add_prefix("x")
     if features is None:
         return frame
-    names = [feature.name for feature in features]
+    names = model.get_feature_names_out()
     by_name = named and hasattr(model, "feature_names_in_") and set(names) == set(frame.columns)
     return frame if by_name else frame.set_axis(names, axis=1)
 
