@@ -209,7 +209,8 @@ def test_check_says_of_each_number_whether_it_counts_snapshots_or_leads(company,
     found = leadscore("check", company.file, "--state", tmp_path / "none")
     out = " ".join(found.out.split())
     assert re.search(r"[\d,]+ mature snapshots of [\d,]+ leads, [\d,]+ snapshots converted", out)
-    assert re.search(r"the newest [\d,]+ snapshots of [\d,]+ leads \(\d+ of \d+ converted\)", out)
+    tested = r"the newest [\d,]+ snapshots of [\d,]+ leads \(\d+ leads, \d+ snapshots, converted\)"
+    assert re.search(tested, out)
     assert "exit code 3 where a leak" in " ".join((commands()["check"].help or "").split())
 
 
